@@ -1,0 +1,57 @@
+# Every command a contributor needs; CI (.ci/run) runs the same ones.
+# A stage that this machine or this tree can't run says "left out: <stage>: <why>"; nothing is skipped silently.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test unit doctest interop ws nostd bench bench-smoke lint fmt clippy doc deny fuzz
+
+# Debian keeps mosquitto in sbin, which an ordinary user's PATH lacks.
+export PATH := $(PATH):/usr/sbin
+
+STAGE := scripts/stage
+# $(call if-there,PATH,COMMAND): the command, or a stage left out by name.
+if-there = $(if $(wildcard $1),$2,scripts/left-out "$1 is not in this tree")
+
+# fuzz, interop and bench are workspaces of their own, so that their dependencies stay out of the main lock file.
+SIDE_WORKSPACES := $(patsubst %/Cargo.toml,%,$(wildcard fuzz/Cargo.toml interop/Cargo.toml bench/Cargo.toml))
+
+FUZZ_SECONDS ?= 10
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## A message over TCP and over WebSockets through a local Mosquitto, rung by rung
+	@scripts/demo
+
+test: unit doctest interop ws nostd ## All tests: the five stages below
+unit: ## Unit and integration tests of the workspace
+	@scripts/need build-essential mosquitto
+	@$(STAGE) unit scripts/test-workspace
+doctest: ## The examples in the documentation
+	@$(STAGE) doctest cargo test --workspace --doc
+interop: ## Against real brokers, servers and proxies (interop/)
+	@$(STAGE) interop $(call if-there,interop/Cargo.toml,scripts/test-workspace interop)
+ws: ## The WebSocket client against a third-party conformance suite
+	@$(if $(wildcard interop/ws.sh),scripts/need python3-venv,:)
+	@$(STAGE) ws $(call if-there,interop/ws.sh,interop/ws.sh)
+nostd: ## towpath-proto for a Cortex-M33: no std, no alloc
+	@$(STAGE) nostd scripts/build-nostd
+
+bench: ## All benchmarks
+	@$(STAGE) bench $(call if-there,bench/run.sh,bench/run.sh)
+bench-smoke: ## The benchmarks, just long enough to see that they run
+	@$(STAGE) bench-smoke $(call if-there,bench/run.sh,bench/run.sh --quick)
+
+lint: fmt clippy doc deny ## Format, clippy, documentation, licences; no warning passes
+fmt: ## Formatting of every workspace
+	@$(STAGE) fmt scripts/each-workspace $(SIDE_WORKSPACES) -- cargo fmt --all --check
+clippy: ## clippy on every target of every workspace
+	@scripts/need build-essential
+	@$(STAGE) clippy scripts/each-workspace $(SIDE_WORKSPACES) -- cargo clippy --workspace --all-targets --quiet -- -D warnings
+doc: ## The documentation builds, private items too, and every link leads somewhere
+	@RUSTDOCFLAGS="-D warnings" $(STAGE) doc cargo doc --workspace --no-deps --document-private-items --quiet
+deny: ## Licences, duplicate versions and sources of all dependencies
+	@$(STAGE) deny scripts/deny
+
+fuzz: ## Every fuzz target for FUZZ_SECONDS (10)
+	@$(STAGE) fuzz scripts/fuzz $(FUZZ_SECONDS)

@@ -1,0 +1,722 @@
+//! The whole client without I/O: a session and the path of its current connection, over the caller's buffers.
+//!
+//! The driver law: mutate ([`commit`](Client::commit), a command, [`handle_timeout`](Client::handle_timeout)), then
+//! drain [`poll_output`](Client::poll_output) until it says [`Output::Wait`]. A driver opens the byte stream to the
+//! endpoint and tells how that went ([`entered`](Client::entered), [`reached`](Client::reached),
+//! [`closed`](Client::closed)); from the first byte on the ladder is climbed here.
+
+mod inbound;
+
+use core::time::Duration;
+
+use crate::{
+    buffers::{Buffer, Buffers, Random},
+    event::Event,
+    fault::{Code, Fault},
+    mqtt::{
+        QoS, Version,
+        packet::{Auth, Connect, Disconnect, Packet, PacketId, Publish, Subscription},
+        property::{Place, Properties},
+        reason::ReasonCode,
+        session::{Due, Habits, Incoming, Limits, Phase, Refusal, Session, Settled},
+        topic::{TopicFilter, TopicName},
+    },
+    path::{Path, Reason, Upgrade, Wire},
+    rung::Rung,
+    time::Instant,
+    trace::{Trace, Traces},
+    ws::{
+        Opcode,
+        handshake::{Answer, Request, RequestError},
+    },
+};
+
+/// What [`Client::poll_output`] wants from the driver.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Send these bytes, or some of them, and report with [`Client::transmitted`].
+    Transmit(&'a [u8]),
+    /// For the application.
+    Event(Event<'a>),
+    /// For the doctor. Comes only after [`Client::trace`] switched it on.
+    Trace(Trace),
+    /// Nothing to do before bytes arrive or time reaches `until`.
+    Wait {
+        /// When to call [`Client::handle_timeout`].
+        until: Option<Instant>,
+        /// What is waited for.
+        reason: Reason,
+    },
+}
+
+/// How to begin a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The CONNECT packet.
+    pub connect: Connect<'a>,
+    /// Climb by WebSocket.
+    pub upgrade: Option<Upgrade<'a>>,
+    /// How long each rung may take, and the answer to PINGREQ.
+    pub patience: Duration,
+    /// Send commands behind CONNECT without waiting for CONNACK. That saves a round trip. Only packets of at most 1 KiB
+    /// and QoS 1 go; what a refusing CONNACK makes void is kept for the next connection.
+    pub pipeline: bool,
+    /// The application acknowledges received messages with [`Client::acknowledge`].
+    pub manual_acks: bool,
+}
+
+impl<'a> Start<'a> {
+    /// Over the plain byte stream, ten seconds a rung, no pipelining, acknowledging by itself.
+    #[must_use]
+    pub const fn new(connect: Connect<'a>) -> Self {
+        Self {
+            connect,
+            upgrade: None,
+            patience: Duration::from_secs(10),
+            pipeline: false,
+            manual_acks: false,
+        }
+    }
+}
+
+/// A message to publish.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// Where.
+    pub topic: TopicName<'a>,
+    /// What.
+    pub payload: &'a [u8],
+    /// How often it may arrive.
+    pub qos: QoS,
+    /// Whether the server keeps it.
+    pub retain: bool,
+    /// MQTT 5 properties. Topic aliases are used by themselves where the server allows them.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// A message that is not retained and has no properties.
+    #[must_use]
+    pub const fn new(topic: TopicName<'a>, payload: &'a [u8], qos: QoS) -> Self {
+        Self {
+            topic,
+            payload,
+            qos,
+            retain: false,
+            properties: Properties::NONE,
+        }
+    }
+}
+
+/// What the last event borrows, to be let go at the next call.
+#[derive(Debug, Clone, Copy)]
+struct Lent {
+    /// MQTT bytes to consume.
+    bytes: usize,
+    /// The message to acknowledge then.
+    ack: Option<(QoS, PacketId)>,
+}
+
+/// A message that comes in pieces.
+#[derive(Debug, Clone, Copy)]
+struct Pieces {
+    incoming: Incoming,
+    /// Payload bytes handed out.
+    offset: usize,
+}
+
+/// The client.
+#[derive(Debug)]
+pub struct Client<B, R> {
+    buffers: Buffers<B>,
+    random: R,
+    session: Session,
+    path: Path,
+    traces: Traces,
+    now: Instant,
+    patience: Duration,
+    lent: Option<Lent>,
+    /// What was found while facts about it were still to be told.
+    found: Option<inbound::Found>,
+    pieces: Option<Pieces>,
+    /// The lengths of the two openings, bytes: the HTTP request, and CONNECT without its frame.
+    request_len: usize,
+    connect_len: usize,
+    /// How the byte stream ended; reported once everything received is read.
+    stream_end: Option<Fault>,
+    /// The end of the attempt, to be handed out.
+    ending: Option<Ending>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    /// Farewell bytes may still have to leave.
+    Failing(Fault),
+    Disconnecting,
+    Over,
+}
+
+impl<B: Buffer, R: Random> Client<B, R> {
+    /// A client that has no connection and an empty session.
+    pub fn new(buffers: Buffers<B>, random: R) -> Self {
+        Self {
+            buffers,
+            random,
+            session: Session::new(),
+            path: Path::new(),
+            traces: Traces::new(),
+            now: Instant::ZERO,
+            patience: Duration::from_secs(10),
+            lent: None,
+            found: None,
+            pieces: None,
+            request_len: 0,
+            connect_len: 0,
+            stream_end: None,
+            ending: Some(Ending::Over),
+        }
+    }
+
+    /// Switches [`Output::Trace`] on or off.
+    pub const fn trace(&mut self, on: bool) {
+        self.traces.switch(on);
+    }
+
+    /// The buffers, for a look at their sizes.
+    pub const fn buffers(&self) -> &Buffers<B> {
+        &self.buffers
+    }
+
+    /// What the server granted, or the defaults before CONNACK.
+    pub const fn limits(&self) -> &Limits {
+        &self.session.limits
+    }
+
+    /// Whether CONNACK has accepted the connection and nothing has ended it.
+    pub fn is_connected(&self) -> bool {
+        self.session.phase == Phase::Connected && self.ending.is_none()
+    }
+
+    /// The rung being climbed, or the top one reached.
+    pub const fn rung(&self) -> Rung {
+        self.path.rung()
+    }
+
+    /// Whether every message and request is settled and every byte has left.
+    pub fn is_settled(&self) -> bool {
+        self.path.tx.pending() == 0
+            && (self.session.is_store_empty()
+                || self.session.is_settled(self.buffers.store.bytes()))
+    }
+
+    /// Bytes that wait for the wire.
+    pub const fn unsent(&self) -> usize {
+        self.path.tx.pending()
+    }
+
+    /// Bytes of the session store in use, the heads of records included.
+    pub const fn stored(&self) -> usize {
+        self.session.store_used()
+    }
+
+    /// QoS 1 and 2 messages sent on this connection and not acknowledged.
+    pub const fn in_flight(&self) -> u16 {
+        self.session.in_flight()
+    }
+
+    fn split(&mut self) -> (&mut Session, Wire<'_>, &mut B, &mut B) {
+        let framed = self.path.is_framed();
+        let wire = Wire {
+            tx: &mut self.path.tx,
+            buffer: &mut self.buffers.tx,
+            random: &mut self.random,
+            framed,
+            traces: &mut self.traces,
+            now: self.now,
+        };
+        (
+            &mut self.session,
+            wire,
+            &mut self.buffers.store,
+            &mut self.buffers.aliases,
+        )
+    }
+
+    /// Begins an attempt: writes the HTTP request, if there is one, and CONNECT, which leave as their rungs are reached.
+    ///
+    /// # Errors
+    /// What can't be said in this version or doesn't fit; nothing was begun then.
+    pub fn start(&mut self, now: Instant, start: &Start<'_>) -> Result<(), Refusal> {
+        self.let_go();
+        self.now = now;
+        let connect = Packet::Connect(start.connect);
+        let connect_len = connect
+            .encoded_len(start.connect.version)
+            .ok_or(Refusal::PacketTooLarge(usize::MAX))?;
+        let habits = Habits {
+            pipeline: start.pipeline,
+            manual_acks: start.manual_acks,
+        };
+        self.session
+            .start(&start.connect, habits, &mut self.buffers.store)?;
+        self.patience = start.patience;
+        self.lent = None;
+        self.found = None;
+        self.pieces = None;
+        self.stream_end = None;
+        self.ending = None;
+        self.request_len = 0;
+        self.connect_len = connect_len;
+        self.path.start(None);
+        let written = self.write_opening(start, &connect);
+        if let Err(refusal) = written {
+            self.session.end(true, &mut self.buffers.store);
+            self.ending = Some(Ending::Over);
+            return Err(refusal);
+        }
+        self.path.expect_by(now, start.patience);
+        Ok(())
+    }
+
+    fn write_opening(&mut self, start: &Start<'_>, connect: &Packet<'_>) -> Result<(), Refusal> {
+        if let Some(upgrade) = &start.upgrade {
+            self.write_request(upgrade)?;
+        }
+        let version = start.connect.version;
+        // Not traced here: the packet waits for its rung.
+        let mut unseen = Traces::new();
+        let (_, mut wire, _, _) = self.split();
+        wire.traces = &mut unseen;
+        wire.packet(connect, version).map_err(|_| Refusal::Full)
+    }
+
+    fn write_request(&mut self, upgrade: &Upgrade<'_>) -> Result<(), Refusal> {
+        let mut key = [0; 16];
+        for bytes in key.as_chunks_mut::<4>().0 {
+            *bytes = self.random.next_u32().to_ne_bytes();
+        }
+        let request = Request {
+            host: upgrade.host,
+            target: upgrade.target,
+            subprotocols: upgrade.subprotocols,
+            headers: upgrade.headers,
+            key,
+        };
+        // Short requests are the rule; a long one makes a buffer grow that can.
+        let mut room = 512;
+        let written = loop {
+            let fits = self.path.tx.reserve(&mut self.buffers.tx, room);
+            let all = if fits {
+                room
+            } else {
+                self.buffers.tx.bytes().len()
+            };
+            let space = self
+                .path
+                .tx
+                .room(&mut self.buffers.tx, all)
+                .ok_or(Refusal::Full)?;
+            match request.encode(space) {
+                Ok(written) => break written,
+                Err(RequestError::Short) if fits => room = room.saturating_mul(2),
+                Err(RequestError::Short) => return Err(Refusal::Full),
+                Err(_) => return Err(Refusal::Header),
+            }
+        };
+        self.path
+            .start(Some(Answer::new(&key, upgrade.subprotocols)));
+        self.path.tx.append(written);
+        self.request_len = written;
+        Ok(())
+    }
+
+    /// The driver begins to climb `rung`, one below the byte stream.
+    pub fn entered(&mut self, now: Instant, rung: Rung) {
+        self.now = now;
+        self.path.set_rung(rung);
+        self.path.expect_by(now, self.patience);
+        self.traces.started(now, rung);
+    }
+
+    /// The driver has reached `rung`. With [`Rung::Tcp`] the byte stream is open and bytes may leave.
+    pub fn reached(&mut self, now: Instant, rung: Rung) {
+        self.now = now;
+        self.traces.reached(now, rung);
+        if rung < Rung::Tcp || self.ending.is_some() {
+            return;
+        }
+        if self.path.is_upgrading() {
+            self.enter(Rung::Upgrade);
+            self.path.tx.hold_at(self.request_len);
+            self.traces
+                .sent(now, Rung::Upgrade, "GET", self.request_len);
+        } else {
+            self.enter_mqtt();
+        }
+    }
+
+    fn enter(&mut self, rung: Rung) {
+        self.path.set_rung(rung);
+        self.path.expect_by(self.now, self.patience);
+        self.traces.started(self.now, rung);
+    }
+
+    /// Everything below MQTT is reached: CONNECT leaves.
+    fn enter_mqtt(&mut self) {
+        self.path.tx.release();
+        self.enter(Rung::Mqtt);
+        self.traces
+            .sent(self.now, Rung::Mqtt, "CONNECT", self.connect_len);
+    }
+
+    /// Room for received bytes. Empty if the buffer is full of what was not polled out yet.
+    pub fn rx_space(&mut self) -> &mut [u8] {
+        self.let_go();
+        if self.found.is_some() {
+            return &mut [];
+        }
+        self.path.rx.space(&mut self.buffers.rx)
+    }
+
+    /// Makes the receive buffer at least `len` bytes long if it can grow.
+    pub fn grow_rx(&mut self, len: usize) {
+        self.buffers.rx.grow(len);
+    }
+
+    /// Lets buffers that can grow give back what nothing needs now.
+    pub fn release_idle(&mut self) {
+        self.let_go();
+        if self.path.rx.is_empty() {
+            self.path.rx = crate::path::Rx::EMPTY;
+            self.buffers.rx.release();
+        }
+        if self.path.tx.pending() == 0 {
+            self.buffers.tx.release();
+        }
+        if self.session.is_store_empty() {
+            self.buffers.store.release();
+        }
+    }
+
+    /// `n` bytes were received into [`rx_space`](Self::rx_space).
+    pub fn commit(&mut self, now: Instant, n: usize) {
+        self.now = now;
+        let framed = self.path.is_framed();
+        self.path.rx.commit(&self.buffers.rx, n, framed);
+        self.session.keep_alive.received(now);
+    }
+
+    /// `n` bytes of the last [`Output::Transmit`] were sent.
+    pub fn transmitted(&mut self, now: Instant, n: usize) {
+        self.now = now;
+        self.path.tx.sent(n);
+        self.session.keep_alive.sent(now);
+    }
+
+    /// The byte stream ended, or could not be opened. What was received before is still read; then the attempt ends
+    /// with `fault`, or with a better one if what was received explains the end.
+    pub fn closed(&mut self, now: Instant, fault: Fault) {
+        self.now = now;
+        if self.stream_end.is_none() {
+            self.stream_end = Some(fault);
+        }
+        self.path.tx = crate::path::Tx::EMPTY;
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        if self.ending.is_some() {
+            return;
+        }
+        if let Some(fault) = self.path.overdue(now) {
+            self.fail(fault);
+            return;
+        }
+        if self.session.phase != Phase::Connected {
+            return;
+        }
+        match self.session.keep_alive.due(now) {
+            Due::Nothing => {}
+            Due::Ping => self.ping(),
+            Due::Dead => {
+                let millis = u32::try_from(self.patience.as_millis()).unwrap_or(u32::MAX);
+                self.fail(Fault::new(Rung::Mqtt, Code::PingTimeout).number(millis));
+            }
+        }
+    }
+
+    fn ping(&mut self) {
+        let (now, patience) = (self.now, self.patience);
+        let (session, mut wire, _, _) = self.split();
+        // Without room bytes wait to be sent; their leaving, or its failure, will tell as much as a ping.
+        let _ = wire.packet(&Packet::Pingreq, session.version);
+        session.keep_alive.pinged(now, patience);
+    }
+
+    /// Ends the attempt with `fault`, saying why to the server where the version has words for it.
+    fn fail(&mut self, fault: Fault) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.traces.failed(self.now, fault.rung);
+        if self.session.phase == Phase::Connected
+            && self.session.version == Version::V5
+            && self.stream_end.is_none()
+        {
+            let reason = disconnect_reason(&fault);
+            let (session, mut wire, _, _) = self.split();
+            if let Some(reason) = reason {
+                let disconnect = Disconnect {
+                    reason,
+                    properties: Properties::NONE,
+                };
+                // The farewell is a courtesy; without room there is none.
+                let _ = wire.packet(&Packet::Disconnect(disconnect), session.version);
+            }
+        }
+        let refused = fault.code == Code::ConnectRefused;
+        self.session.end(refused, &mut self.buffers.store);
+        self.path.expect_nothing();
+        self.lent = None;
+        self.found = None;
+        self.pieces = None;
+        self.ending = Some(Ending::Failing(fault));
+    }
+
+    /// Publishes. Without a connection the message waits in the session store.
+    ///
+    /// Answers the packet identifier, by which [`Event::Settled`] reports; `None` with QoS 0.
+    ///
+    /// # Errors
+    /// Why the message can't be taken; nothing was changed then.
+    #[inline]
+    pub fn publish(&mut self, message: &Outgoing<'_>) -> Result<Option<PacketId>, Refusal> {
+        self.let_go();
+        let publish = Publish {
+            dup: false,
+            qos: message.qos,
+            retain: message.retain,
+            topic: message.topic,
+            packet_id: None,
+            properties: message.properties,
+            payload: message.payload,
+        };
+        let (session, mut wire, store, aliases) = self.split();
+        session.publish(publish, &mut wire, store, aliases)
+    }
+
+    /// Subscribes, now or as soon as there is a connection. [`Event::Subscribed`] reports.
+    ///
+    /// # Errors
+    /// Why it can't be done; nothing was changed then.
+    pub fn subscribe(
+        &mut self,
+        list: &[Subscription<'_>],
+        properties: Properties<'_>,
+    ) -> Result<PacketId, Refusal> {
+        self.let_go();
+        self.session
+            .subscribe(list, properties, &mut self.buffers.store)
+    }
+
+    /// Unsubscribes, now or as soon as there is a connection. [`Event::Unsubscribed`] reports.
+    ///
+    /// # Errors
+    /// Why it can't be done; nothing was changed then.
+    pub fn unsubscribe(
+        &mut self,
+        list: &[TopicFilter<'_>],
+        properties: Properties<'_>,
+    ) -> Result<PacketId, Refusal> {
+        self.let_go();
+        self.session
+            .unsubscribe(list, properties, &mut self.buffers.store)
+    }
+
+    /// Acknowledges a received message when [`Start::manual_acks`] is set: PUBACK for QoS 1, PUBREC for QoS 2. An
+    /// identifier is worth nothing any more once its connection has ended.
+    ///
+    /// # Errors
+    /// [`Refusal::NotConnected`], or [`Refusal::Full`] until bytes have left.
+    pub fn acknowledge(&mut self, qos: QoS, packet_id: PacketId) -> Result<(), Refusal> {
+        self.let_go();
+        if !self.is_connected() {
+            return Err(Refusal::NotConnected);
+        }
+        let (session, mut wire, _, _) = self.split();
+        if !wire.reserve_control() {
+            return Err(Refusal::Full);
+        }
+        session
+            .acknowledge(qos, packet_id, &mut wire)
+            .map_err(|_| Refusal::Full)
+    }
+
+    /// Sends AUTH: the next step of enhanced authentication, or its repetition (MQTT 5 section 4.12).
+    ///
+    /// # Errors
+    /// [`Refusal::NeedsV5`], [`Refusal::NotConnected`], [`Refusal::Full`], or a property that is not allowed.
+    pub fn auth(&mut self, reason: ReasonCode, properties: Properties<'_>) -> Result<(), Refusal> {
+        self.let_go();
+        if self.session.version == Version::V311 {
+            return Err(Refusal::NeedsV5);
+        }
+        if self.session.phase == Phase::Offline || self.ending.is_some() {
+            return Err(Refusal::NotConnected);
+        }
+        properties.check(Place::AUTH)?;
+        let (session, mut wire, _, _) = self.split();
+        wire.packet(&Packet::Auth(Auth { reason, properties }), session.version)
+            .map_err(|_| Refusal::Full)
+    }
+
+    /// Says farewell: DISCONNECT and what closes the rungs below. [`Event::Disconnected`] follows when it has left.
+    ///
+    /// # Errors
+    /// [`Refusal::NeedsV5`], [`Refusal::Full`], or a property that is not allowed.
+    pub fn disconnect(
+        &mut self,
+        reason: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), Refusal> {
+        self.let_go();
+        if self.ending.is_some() {
+            return Ok(());
+        }
+        if self.session.phase == Phase::Connected {
+            if self.session.version == Version::V311
+                && (reason != ReasonCode::SUCCESS || !properties.is_empty())
+            {
+                return Err(Refusal::NeedsV5);
+            }
+            properties.check(Place::DISCONNECT)?;
+            let framed = self.path.is_framed();
+            let (session, mut wire, _, _) = self.split();
+            wire.packet(
+                &Packet::Disconnect(Disconnect { reason, properties }),
+                session.version,
+            )
+            .map_err(|_| Refusal::Full)?;
+            if framed {
+                // RFC 6455 section 7.4.1: 1000, the purpose is fulfilled.
+                wire.control_frame(Opcode::Close, &1000u16.to_be_bytes())
+                    .map_err(|_| Refusal::Full)?;
+            }
+            session.phase = Phase::Closing;
+        } else {
+            self.path.tx = crate::path::Tx::EMPTY;
+        }
+        self.path.expect_by(self.now, self.patience);
+        self.ending = Some(Ending::Disconnecting);
+        Ok(())
+    }
+
+    /// What the driver has to do next. Call it until it says [`Output::Wait`].
+    pub fn poll_output(&mut self, now: Instant) -> Output<'_> {
+        self.now = now;
+        self.let_go();
+        if let Some(trace) = self.traces.take() {
+            return Output::Trace(trace);
+        }
+        if let Some(found) = self.found.take() {
+            return Output::Event(self.event(found));
+        }
+        if self.ending.is_none() {
+            match self.advance() {
+                Ok(Some(found)) => {
+                    if let Some(trace) = self.traces.take() {
+                        self.found = Some(found);
+                        return Output::Trace(trace);
+                    }
+                    return Output::Event(self.event(found));
+                }
+                Ok(None) => {}
+                Err(fault) => self.fail(fault),
+            }
+            if let Some(trace) = self.traces.take() {
+                return Output::Trace(trace);
+            }
+        }
+        if self.path.tx.has_sendable() && !self.is_over() {
+            return Output::Transmit(self.path.tx.sendable(&self.buffers.tx));
+        }
+        self.wait_or_end()
+    }
+
+    const fn is_over(&self) -> bool {
+        matches!(self.ending, Some(Ending::Over))
+    }
+
+    fn wait_or_end(&mut self) -> Output<'_> {
+        match self.ending {
+            Some(Ending::Failing(fault)) => {
+                self.ending = Some(Ending::Over);
+                self.path.tx = crate::path::Tx::EMPTY;
+                Output::Event(Event::Failed(fault))
+            }
+            Some(Ending::Disconnecting) => {
+                self.ending = Some(Ending::Over);
+                self.session.end(false, &mut self.buffers.store);
+                Output::Event(Event::Disconnected)
+            }
+            Some(Ending::Over) => Output::Wait {
+                until: None,
+                reason: Reason::Ended,
+            },
+            None => self.wait(),
+        }
+    }
+
+    fn wait(&self) -> Output<'_> {
+        if let Some(until) = self.path.deadline() {
+            let reason = match self.path.rung() {
+                Rung::Mqtt => Reason::Connack,
+                Rung::Upgrade => Reason::Upgrade,
+                _ => Reason::Transport,
+            };
+            return Output::Wait {
+                until: Some(until),
+                reason,
+            };
+        }
+        let asked = self.session.keep_alive.is_waiting_for_answer();
+        let reason = if asked {
+            Reason::PingAnswer
+        } else {
+            Reason::KeepAlive
+        };
+        Output::Wait {
+            until: self.session.keep_alive.deadline(),
+            reason,
+        }
+    }
+}
+
+/// The reason code by which the server learns of a fault of its own; `None` if the connection is broken anyway.
+fn disconnect_reason(fault: &Fault) -> Option<ReasonCode> {
+    Some(match fault.code {
+        Code::Malformed => ReasonCode::MALFORMED_PACKET,
+        Code::ProtocolError => ReasonCode::PROTOCOL_ERROR,
+        Code::PacketTooLarge | Code::BufferTooSmall => ReasonCode::PACKET_TOO_LARGE,
+        Code::ReceiveMaximum => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+        Code::TopicAlias => ReasonCode::TOPIC_ALIAS_INVALID,
+        Code::SessionFull | Code::AliasesFull => ReasonCode::QUOTA_EXCEEDED,
+        Code::PingTimeout => ReasonCode::KEEP_ALIVE_TIMEOUT,
+        _ => return None,
+    })
+}
+
+/// An event for a message that is settled.
+fn settled(settled: Settled) -> Event<'static> {
+    match settled {
+        Settled {
+            packet_id: Some(packet_id),
+            outcome,
+        } => Event::Settled { packet_id, outcome },
+        Settled {
+            packet_id: None,
+            outcome,
+        } => Event::Dropped(outcome),
+    }
+}

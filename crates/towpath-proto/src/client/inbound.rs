@@ -1,0 +1,389 @@
+//! The way up: received bytes climb the ladder until there is something for the application.
+
+use super::{Client, Lent, Pieces, settled};
+use crate::{
+    buffers::{Buffer, Random},
+    event::{Connected, Event, Message, Piece},
+    fault::{Code, Fault},
+    mqtt::{
+        Invalid,
+        decode::Header,
+        packet::{Kind, Packet},
+        property::Properties,
+        session::{Handled, Incoming, Phase, Place, Settled},
+        topic::TopicName,
+    },
+    path::{Path, Unframed, frame_name},
+    rung::Rung,
+    ws::Opcode,
+};
+
+/// Something for the application, as places in the buffers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    /// A packet that is an event, at this offset and of this length.
+    Packet(usize, usize),
+    /// A message and the bytes of its payload that are here.
+    Message(Incoming, usize),
+    /// A piece of a message: where it lies, its length, its offset in the payload, the payload's length.
+    Piece {
+        at: usize,
+        len: usize,
+        offset: usize,
+        payload_len: usize,
+    },
+    Settled(Settled),
+}
+
+/// What looking for a packet came to.
+enum Next {
+    /// More bytes have to come.
+    Need,
+    /// A packet was handled and the application need not know.
+    Done,
+    Found(Found),
+}
+
+impl<B: Buffer, R: Random> Client<B, R> {
+    /// Lets go of what the last event borrowed, and acknowledges it.
+    #[inline]
+    pub(super) fn let_go(&mut self) {
+        if let Some(lent) = self.lent
+            && self.found.is_none()
+        {
+            self.lent = None;
+            self.let_go_of(lent);
+        }
+    }
+
+    fn let_go_of(&mut self, lent: Lent) {
+        self.path.rx.consume(lent.bytes);
+        if let Some((qos, packet_id)) = lent.ack {
+            let (session, mut wire, _, _) = self.split();
+            if let Err(fault) = session.acknowledge(qos, packet_id, &mut wire) {
+                self.fail(fault);
+            }
+        }
+    }
+
+    /// Works off received bytes and what is due to be sent.
+    pub(super) fn advance(&mut self) -> Result<Option<Found>, Fault> {
+        while self.climb()? {
+            let (_, mut wire, _, _) = self.split();
+            // Whatever comes may want an answer. Without room for one, reading waits until bytes have left.
+            if !wire.reserve_control() {
+                break;
+            }
+            match self.next()? {
+                Next::Found(found) => return Ok(Some(found)),
+                Next::Done => {}
+                Next::Need => {
+                    if !self.unframe()? {
+                        break;
+                    }
+                }
+            }
+        }
+        let (session, mut wire, store, aliases) = self.split();
+        if let Some(settled) = session.send_due(&mut wire, store, aliases) {
+            return Ok(Some(Found::Settled(settled)));
+        }
+        match self.stream_end {
+            Some(fault) => Err(self.path.ended_by(fault)),
+            None => Ok(None),
+        }
+    }
+
+    /// Climbs the rungs below MQTT as far as received bytes allow. True if MQTT may read.
+    fn climb(&mut self) -> Result<bool, Fault> {
+        if !self.path.is_upgrading() {
+            return Ok(true);
+        }
+        let now = self.now;
+        if !self
+            .path
+            .climb_upgrade(&mut self.buffers.rx, &mut self.traces, now)?
+        {
+            return Ok(false);
+        }
+        self.enter_mqtt();
+        Ok(true)
+    }
+
+    /// Takes the next piece out of frames. False if bytes have to come first.
+    fn unframe(&mut self) -> Result<bool, Fault> {
+        match self.path.unframe(&mut self.buffers.rx)? {
+            Unframed::Need => Ok(false),
+            Unframed::Bytes => Ok(true),
+            Unframed::Control { opcode, skip, take } => {
+                self.control_frame(opcode, skip, take)?;
+                self.path.rx.drop_raw(skip.saturating_add(take));
+                Ok(true)
+            }
+        }
+    }
+
+    fn control_frame(&mut self, opcode: Opcode, skip: usize, take: usize) -> Result<(), Fault> {
+        self.traces
+            .received(self.now, Rung::Ws, frame_name(opcode), take);
+        let mut copy = [0; crate::ws::frame::CONTROL_MAX];
+        let raw = self.path.rx.raw(&self.buffers.rx);
+        let payload = raw.get(skip..skip.saturating_add(take)).unwrap_or(&[]);
+        let Some(copy) = copy.get_mut(..payload.len()) else {
+            return Ok(());
+        };
+        copy.copy_from_slice(payload);
+        let (_, mut wire, _, _) = self.split();
+        let answer = match opcode {
+            Opcode::Ping => wire.control_frame(Opcode::Pong, copy),
+            Opcode::Close => {
+                // RFC 6455 section 5.5.1: a close is answered with a close that repeats its code.
+                let code = copy.get(..2).unwrap_or(&[]);
+                let _ = wire.control_frame(Opcode::Close, code);
+                return Err(Path::closed_by_peer(copy));
+            }
+            _ => Ok(()),
+        };
+        answer.map_err(|_| Fault::new(Rung::Ws, Code::SessionFull))
+    }
+
+    fn next(&mut self) -> Result<Next, Fault> {
+        if let Some(pieces) = self.pieces {
+            return self.next_piece(pieces);
+        }
+        let bytes = self.path.rx.mqtt(&self.buffers.rx);
+        let header = match Header::decode(bytes, self.session.version) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(Next::Need),
+            Err(invalid) => return Err(self.not_mqtt(invalid)),
+        };
+        let available = bytes.len();
+        let whole = header.packet_len();
+        if whole > self.session.own_packet_maximum() as usize {
+            return Err(Fault::new(Rung::Mqtt, Code::PacketTooLarge)
+                .number(u32::try_from(whole).unwrap_or(u32::MAX))
+                .clause("[MQTT-3.1.2-24]"));
+        }
+        if available < whole && self.path.rx.reserve(&mut self.buffers.rx, whole) {
+            return Ok(Next::Need);
+        }
+        if header.kind == Kind::Publish {
+            return self.next_message(&header, available);
+        }
+        if available < whole {
+            return Err(Fault::new(Rung::Mqtt, Code::BufferTooSmall)
+                .number(u32::try_from(whole).unwrap_or(u32::MAX)));
+        }
+        self.next_packet(&header)
+    }
+
+    /// The fault for bytes that can't begin a packet.
+    fn not_mqtt(&self, invalid: Invalid) -> Fault {
+        let bytes = self.path.rx.mqtt(&self.buffers.rx);
+        if self.session.phase == Phase::Connecting {
+            if matches!(bytes, [0x15 | 0x16, 0x03, ..]) {
+                return Fault::new(Rung::Mqtt, Code::PeerSpeaksTls);
+            }
+            if bytes.starts_with(b"HTTP") {
+                return Fault::new(Rung::Mqtt, Code::PeerSpeaksHttp);
+            }
+        }
+        invalid.into()
+    }
+
+    fn next_packet(&mut self, header: &Header) -> Result<Next, Fault> {
+        let at = self.path.rx.start();
+        let len = header.packet_len();
+        // Field by field, because the packet borrows the receive buffer while the session works on the others.
+        let bytes = self.path.rx.mqtt(&self.buffers.rx);
+        let Some(body) = bytes.get(usize::from(header.len)..len) else {
+            return Ok(Next::Need);
+        };
+        let packet = Packet::decode_body(header, body, self.session.version)?;
+        self.traces
+            .received(self.now, Rung::Mqtt, header.kind.name(), len);
+        let mut wire = crate::path::Wire {
+            framed: self.path.is_framed(),
+            tx: &mut self.path.tx,
+            buffer: &mut self.buffers.tx,
+            random: &mut self.random,
+            traces: &mut self.traces,
+            now: self.now,
+        };
+        let handled = self
+            .session
+            .packet(&packet, &mut wire, &mut self.buffers.store)?;
+        if header.kind == Kind::Connack {
+            self.traces.reached(self.now, Rung::Mqtt);
+            self.path.expect_nothing();
+        }
+        match handled {
+            Handled::Report => {
+                self.lent = Some(Lent {
+                    bytes: len,
+                    ack: None,
+                });
+                Ok(Next::Found(Found::Packet(at, len)))
+            }
+            Handled::Settled(settled) => {
+                self.path.rx.consume(len);
+                Ok(Next::Found(Found::Settled(settled)))
+            }
+            Handled::Done => {
+                self.path.rx.consume(len);
+                Ok(Next::Done)
+            }
+        }
+    }
+
+    /// A PUBLISH that is here as a whole, or one that never will be because the buffer is too small.
+    fn next_message(&mut self, header: &Header, available: usize) -> Result<Next, Fault> {
+        let at = self.path.rx.start();
+        let bytes = self.path.rx.mqtt(&self.buffers.rx);
+        let head = self.session.publish_head(
+            header,
+            bytes,
+            at,
+            &self.buffers.store,
+            &mut self.buffers.aliases,
+        )?;
+        let Some(incoming) = head else {
+            if self.path.rx.is_full(&self.buffers.rx) && !self.path.is_framed() {
+                let len = u32::try_from(header.packet_len()).unwrap_or(u32::MAX);
+                return Err(Fault::new(Rung::Mqtt, Code::BufferTooSmall).number(len));
+            }
+            return Ok(Next::Need);
+        };
+        self.traces
+            .received(self.now, Rung::Mqtt, "PUBLISH", header.packet_len());
+        let head_len = incoming.payload_at.saturating_sub(at);
+        let here = available.min(header.packet_len()).saturating_sub(head_len);
+        if here < incoming.payload_len || incoming.repeated {
+            return self.first_piece(incoming, head_len, here);
+        }
+        self.session.delivered(&incoming, &mut self.buffers.store)?;
+        self.lend(&incoming, header.packet_len(), true);
+        Ok(Next::Found(Found::Message(incoming, here)))
+    }
+
+    fn lend(&mut self, incoming: &Incoming, bytes: usize, last: bool) {
+        let acknowledge = last && self.session.acknowledges(incoming);
+        let ack = incoming
+            .packet_id
+            .filter(|_| acknowledge)
+            .map(|id| (incoming.qos, id));
+        self.lent = Some(Lent { bytes, ack });
+    }
+
+    fn first_piece(
+        &mut self,
+        incoming: Incoming,
+        head_len: usize,
+        here: usize,
+    ) -> Result<Next, Fault> {
+        if incoming.repeated {
+            self.path.rx.consume(head_len);
+            self.pieces = Some(Pieces {
+                incoming,
+                offset: 0,
+            });
+            return Ok(Next::Done);
+        }
+        self.pieces = Some(Pieces {
+            incoming,
+            offset: here,
+        });
+        self.lend(&incoming, head_len.saturating_add(here), false);
+        Ok(Next::Found(Found::Message(incoming, here)))
+    }
+
+    fn next_piece(&mut self, pieces: Pieces) -> Result<Next, Fault> {
+        let Pieces { incoming, offset } = pieces;
+        let left = incoming.payload_len.saturating_sub(offset);
+        let here = self.path.rx.mqtt(&self.buffers.rx).len().min(left);
+        if here == 0 && left > 0 {
+            return Ok(Next::Need);
+        }
+        let last = here == left;
+        self.pieces = if last {
+            None
+        } else {
+            Some(Pieces {
+                incoming,
+                offset: offset.saturating_add(here),
+            })
+        };
+        if last {
+            self.session.delivered(&incoming, &mut self.buffers.store)?;
+        }
+        let at = self.path.rx.start();
+        self.lend(&incoming, here, last);
+        if incoming.repeated {
+            self.let_go();
+            return Ok(Next::Done);
+        }
+        Ok(Next::Found(Found::Piece {
+            at,
+            len: here,
+            offset,
+            payload_len: incoming.payload_len,
+        }))
+    }
+
+    /// The event for what was found.
+    pub(super) fn event(&self, found: Found) -> Event<'_> {
+        let rx = self.buffers.rx.bytes();
+        let slice = |from: usize, to: usize| rx.get(from..to).unwrap_or(&[]);
+        match found {
+            Found::Settled(which) => settled(which),
+            Found::Piece {
+                at,
+                len,
+                offset,
+                payload_len,
+            } => Event::Piece(Piece {
+                offset,
+                bytes: slice(at, at.saturating_add(len)),
+                payload_len,
+            }),
+            Found::Message(incoming, here) => {
+                let topic = match incoming.topic {
+                    Place::Rx(from, to) => slice(from, to),
+                    Place::Aliases(from, to) => {
+                        self.buffers.aliases.bytes().get(from..to).unwrap_or(&[])
+                    }
+                };
+                let (from, to) = incoming.properties;
+                Event::Message(Message {
+                    topic: TopicName::checked(topic),
+                    payload: slice(
+                        incoming.payload_at,
+                        incoming.payload_at.saturating_add(here),
+                    ),
+                    payload_len: incoming.payload_len,
+                    qos: incoming.qos,
+                    retain: incoming.retain,
+                    dup: incoming.dup,
+                    packet_id: incoming.packet_id,
+                    properties: Properties::checked(slice(from, to)),
+                })
+            }
+            Found::Packet(at, len) => self.packet_event(slice(at, at.saturating_add(len))),
+        }
+    }
+
+    fn packet_event<'b>(&self, bytes: &'b [u8]) -> Event<'b> {
+        match Packet::decode(bytes, self.session.version) {
+            Ok(Some((Packet::Connack(connack), _))) => Event::Connected(Connected {
+                session_present: connack.session_present,
+                limits: self.session.limits,
+                properties: connack.properties,
+            }),
+            Ok(Some((Packet::Suback(suback), _))) => Event::Subscribed(suback),
+            Ok(Some((Packet::Unsuback(unsuback), _))) => Event::Unsubscribed(unsuback),
+            Ok(Some((Packet::Auth(auth), _))) => Event::Auth(auth),
+            // The same bytes were decoded a moment ago as one of the above.
+            _ => Event::Failed(Fault::new(Rung::Mqtt, Code::ProtocolError)),
+        }
+    }
+}

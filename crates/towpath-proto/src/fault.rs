@@ -1,0 +1,257 @@
+//! What went wrong, on which rung, whose fault it is and what mends it.
+
+use core::fmt;
+
+use crate::{rung::Rung, text::Text};
+
+/// Who has to act for a [`Fault`] to go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The peer refused or broke a rule of its protocol.
+    Peer,
+    /// This side: a buffer, an option, a resource of the machine.
+    Local,
+    /// The network between the two.
+    Path,
+    /// The caller asked for something that cannot be.
+    Usage,
+}
+
+impl Blame {
+    /// The lower-case name that logs and JSON use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Local => "local",
+            Self::Path => "path",
+            Self::Usage => "usage",
+        }
+    }
+}
+
+/// The end of an attempt: one rung, one cause. It is the same value on a device and on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The rung that broke.
+    pub rung: Rung,
+    /// Who has to act.
+    pub blame: Blame,
+    /// The cause.
+    pub code: Code,
+    /// The raw number behind the cause, 0 if there is none: an HTTP status, an MQTT reason code,
+    /// a WebSocket close code, an errno.
+    pub number: u32,
+    /// The clause of the specification that was broken, or empty.
+    pub clause: &'static str,
+    /// What the peer said about it: the `Server:` header, a reason string.
+    pub detail: Text<56>,
+}
+
+impl Fault {
+    /// A fault with the usual blame of its code and nothing more.
+    #[must_use]
+    pub const fn new(rung: Rung, code: Code) -> Self {
+        Self {
+            rung,
+            blame: code.blame(),
+            code,
+            number: 0,
+            clause: "",
+            detail: Text::EMPTY,
+        }
+    }
+
+    /// The same fault with the raw number of the layer below.
+    #[must_use]
+    pub const fn number(mut self, number: u32) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// The same fault with the clause that was broken.
+    #[must_use]
+    pub const fn clause(mut self, clause: &'static str) -> Self {
+        self.clause = clause;
+        self
+    }
+
+    /// The same fault with what the peer said.
+    #[must_use]
+    pub fn detail(mut self, said: &[u8]) -> Self {
+        self.detail = Text::from_bytes(said);
+        self
+    }
+
+    /// The same fault with another side to blame.
+    #[must_use]
+    pub const fn blame(mut self, blame: Blame) -> Self {
+        self.blame = blame;
+        self
+    }
+}
+
+/// One line: `rung: cause (number; "what the peer said"; clause). remedy`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rung, self.code.cause())?;
+        let mut open = false;
+        let mut part = |f: &mut fmt::Formatter<'_>| {
+            let before = if open { "; " } else { " (" };
+            open = true;
+            f.write_str(before)
+        };
+        if self.number != 0 {
+            part(f)?;
+            self.code.fmt_number(self.number, f)?;
+        }
+        if !self.detail.is_empty() {
+            part(f)?;
+            write!(f, "peer says {:?}", self.detail)?;
+        }
+        if !self.clause.is_empty() {
+            part(f)?;
+            f.write_str(self.clause)?;
+        }
+        if open {
+            f.write_str(")")?;
+        }
+        if !self.code.remedy().is_empty() {
+            write!(f, ". {}", self.code.remedy())?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// What kind of number [`Fault::number`] is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Number {
+    Os,
+    Http,
+    Reason,
+    Close,
+    Bytes,
+    Millis,
+}
+
+macro_rules! codes {
+    ($( $(#[$doc:meta])* $name:ident, $blame:ident, $number:ident, $cause:literal, $remedy:literal; )*) => {
+        /// The causes that a [`Fault`] can have. Each has one cause text and one remedy.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $( #[doc = $cause] $(#[$doc])* $name, )* }
+
+        impl Code {
+            /// Every code, for tables and tests.
+            pub const ALL: &'static [Self] = &[$( Self::$name, )*];
+
+            /// The name as written in JSON.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$name => stringify!($name), )* }
+            }
+
+            /// The cause, as the middle of a sentence.
+            #[must_use]
+            pub const fn cause(self) -> &'static str {
+                match self { $( Self::$name => $cause, )* }
+            }
+
+            /// What to try, as a sentence; empty if the cause says it.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $( Self::$name => $remedy, )* }
+            }
+
+            /// Who usually has to act.
+            #[must_use]
+            pub const fn blame(self) -> Blame {
+                match self { $( Self::$name => Blame::$blame, )* }
+            }
+
+            const fn number_kind(self) -> Number {
+                match self { $( Self::$name => Number::$number, )* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Address, name and TCP.
+    NameNotFound, Usage, Os, "the name does not resolve", "Check the host name; if it is right, check the resolver of this network.";
+    NoAddress, Path, Os, "the name has no usable address", "Check the address family this network offers.";
+    ResolverFailed, Path, Os, "the resolver did not answer", "Check the DNS servers of this network.";
+    BindFailed, Usage, Os, "the source address cannot be used", "Give --bind an address that this machine has.";
+    Refused, Peer, Os, "connection refused: nothing listens on this port", "Check the port, and that the server runs.";
+    HostUnreachable, Path, Os, "no route to the host", "Check the address and the route; a firewall may reject it.";
+    NetUnreachable, Path, Os, "the network is unreachable", "Check that this machine has a route and the address family.";
+    ConnectTimeout, Path, Millis, "no answer to the connection request", "A firewall drops it, or the host is down; try port 443.";
+    Reset, Path, Os, "the connection was reset", "The peer or a middlebox cut it; look at the peer's log.";
+    Closed, Peer, Os, "the peer closed the connection", "Look at the peer's log; on a TLS port, use mqtts:// or wss://.";
+    Io, Local, Os, "the operating system reported an error", "";
+    Unsupported, Usage, Os, "this build has no such transport", "Use a URL scheme that this build supports.";
+    // Either layer, when the peer turns out to speak something else.
+    PeerSpeaksTls, Usage, Os, "the peer speaks TLS on this port", "Use mqtts:// or wss://, or the plain port.";
+    PeerSpeaksHttp, Usage, Os, "the peer is an HTTP server", "Use ws://, or the MQTT port (often 1883).";
+    // HTTP upgrade.
+    RequestField, Usage, Os, "a part of the upgrade request may not be sent", "Take line breaks, control characters and the handshake's own headers out of host, path, subprotocol and headers.";
+    UpgradeTimeout, Path, Millis, "no complete answer to the upgrade request", "The server or a proxy holds the request; check host, port and path.";
+    NotHttp, Peer, Os, "the answer is not HTTP/1.1", "This port is no WebSocket server; check port and scheme.";
+    HeadMalformed, Peer, Os, "the HTTP answer is malformed", "A middlebox may have damaged it.";
+    HeadTooLarge, Peer, Bytes, "the HTTP answer has a head without end", "This is no WebSocket server, or a proxy adds headers.";
+    BadRequest, Peer, Http, "the server calls the upgrade request bad", "Check the path, the query and the subprotocol.";
+    Unauthorized, Peer, Http, "the server asks for HTTP credentials", "Give the credentials that the server's front end wants.";
+    Forbidden, Peer, Http, "the server forbids the upgrade", "Check the path, the client certificate and the server's access list.";
+    NotFound, Peer, Http, "the server has no such path", "Check the path of the URL (often /mqtt).";
+    ProxyAuthRequired, Peer, Http, "a proxy asks for credentials", "Give the proxy's user and password.";
+    UpgradeRequired, Peer, Http, "the server wants another protocol version", "The server may not speak WebSocket version 13.";
+    Redirected, Peer, Http, "the server redirects the request", "Use the address it points to; a captive portal also does this.";
+    ServerError, Peer, Http, "the server failed", "The front end can't reach the broker, or it is overloaded; try later.";
+    HttpStatus, Peer, Http, "the server did not switch to WebSocket", "This path is no WebSocket; check the path of the URL.";
+    UpgradeHeader, Peer, Http, "the answer says 101 but not `Upgrade: websocket`", "A proxy in between may strip the header.";
+    WrongAccept, Peer, Http, "the answer's accept hash is wrong", "A cache or a proxy in between answered instead of the server.";
+    NoSubprotocol, Peer, Http, "the server did not take the subprotocol mqtt", "This path is a WebSocket but no MQTT; check the path.";
+    WrongSubprotocol, Peer, Http, "the server chose a subprotocol that was not offered", "Offer the subprotocol that this server knows (mqtt, mqttv3.1).";
+    UnaskedExtension, Peer, Http, "the server uses an extension that was not offered", "A proxy in between changes the upgrade.";
+    // WebSocket frames, RFC 6455.
+    FrameMask, Peer, Os, "a frame is masked the wrong way", "The peer breaks RFC 6455.";
+    FrameReserved, Peer, Os, "a frame uses reserved bits or a reserved opcode", "The peer breaks RFC 6455, or uses an extension unasked.";
+    FrameControl, Peer, Os, "a control frame is fragmented or too long", "The peer breaks RFC 6455.";
+    FrameOrder, Peer, Os, "a frame continues nothing, or a message is not continued", "The peer breaks RFC 6455.";
+    FrameLength, Peer, Os, "a frame's length is not valid", "The peer breaks RFC 6455.";
+    FrameText, Peer, Os, "a text frame where MQTT needs binary", "This path is a WebSocket but no MQTT; check the path.";
+    FrameUtf8, Peer, Os, "a text message is not UTF-8", "The peer breaks RFC 6455.";
+    FrameClose, Peer, Close, "a close frame is not valid", "The peer breaks RFC 6455.";
+    WsClosed, Peer, Close, "the peer closed the WebSocket", "Look at the peer's log.";
+    // MQTT.
+    ConnackTimeout, Path, Millis, "no CONNACK", "The server is overloaded, or this port is no MQTT server.";
+    PingTimeout, Path, Millis, "the server stopped answering", "The network broke silently; a shorter keep-alive notices it sooner.";
+    Malformed, Peer, Bytes, "a malformed packet", "The peer breaks MQTT, or this port is no MQTT server.";
+    ProtocolError, Peer, Bytes, "a packet that is not allowed here", "The peer breaks MQTT.";
+    PacketTooLarge, Peer, Bytes, "a packet larger than agreed", "Raise the maximum packet size on the side that refuses.";
+    BufferTooSmall, Local, Bytes, "a packet's head does not fit the receive buffer", "Enlarge the receive buffer, or announce a maximum packet size.";
+    SessionFull, Local, Bytes, "the session store is full", "Enlarge the store, or lower the receive maximum.";
+    ReceiveMaximum, Peer, Bytes, "the server sent more unacknowledged messages than allowed", "The peer breaks MQTT.";
+    TopicAlias, Peer, Bytes, "a topic alias that was not agreed", "The peer breaks MQTT.";
+    AliasesFull, Local, Bytes, "the topic alias buffer is full", "Enlarge the alias buffer, or announce fewer aliases.";
+    ConnectRefused, Peer, Reason, "the server refused the connection", "Check client id, user, password and the server's access rules.";
+    ServerDisconnected, Peer, Reason, "the server ended the connection", "Look at the reason, and at the server's log.";
+}
+
+impl Code {
+    fn fmt_number(self, number: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number_kind() {
+            Number::Os => write!(f, "os error {number}"),
+            Number::Http => write!(f, "HTTP {number}"),
+            Number::Close => write!(f, "close code {number}"),
+            Number::Bytes => write!(f, "{number} bytes"),
+            Number::Millis => write!(f, "{number} ms"),
+            Number::Reason => match u8::try_from(number) {
+                Ok(byte) => fmt::Display::fmt(&crate::mqtt::reason::ReasonCode(byte), f),
+                Err(_) => write!(f, "{number}"),
+            },
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Packets to bytes, both versions.
+
+use super::{
+    Version,
+    packet::{
+        Ack, Auth, Connack, Connect, Disconnect, Kind, Packet, Publish, Suback, Subscribe,
+        Unsubscribe,
+    },
+    property::{Properties, Property, VARINT_MAX, put_binary, varint_len, write_varint},
+    reason::ReasonCode,
+};
+use crate::bytes::{Short, Writer};
+
+impl Packet<'_> {
+    /// The bytes that the packet takes, `None` if it is too large for MQTT (268,435,460 bytes).
+    #[must_use]
+    pub fn encoded_len(&self, version: Version) -> Option<usize> {
+        framed_len(self.body_len(version))
+    }
+
+    fn body_len(&self, version: Version) -> usize {
+        match self {
+            Self::Connect(p) => p.body_len(),
+            Self::Connack(p) => 2 + properties_len(&p.properties, version),
+            Self::Publish(p) => p.body_len(version, 0),
+            Self::Puback(p) | Self::Pubrec(p) | Self::Pubrel(p) | Self::Pubcomp(p) => {
+                p.body_len(version)
+            }
+            Self::Subscribe(p) => p.body_len(version),
+            Self::Suback(p) => suback_len(p, version),
+            Self::Unsubscribe(p) => p.body_len(version),
+            Self::Unsuback(_) if version == Version::V311 => 2,
+            Self::Unsuback(p) => suback_len(p, version),
+            Self::Pingreq | Self::Pingresp => 0,
+            Self::Disconnect(p) => reason_len(p.reason, &p.properties, version),
+            Self::Auth(p) => reason_len(p.reason, &p.properties, version),
+        }
+    }
+
+    /// Writes the packet.
+    ///
+    /// # Errors
+    /// [`Short`] if it does not fit the writer, or a field is longer than its length prefix can say.
+    pub fn encode(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        if let Self::Publish(publish) = self {
+            return publish.encode(version, None, writer);
+        }
+        let len = u32::try_from(self.body_len(version)).map_err(|_| Short)?;
+        writer.u8((self.kind() as u8) << 4 | self.flags())?;
+        write_varint(writer, len)?;
+        match self {
+            Self::Connect(p) => p.encode(writer),
+            Self::Connack(p) => encode_connack(p, version, writer),
+            Self::Publish(_) | Self::Pingreq | Self::Pingresp => Ok(()),
+            Self::Puback(p) | Self::Pubrec(p) | Self::Pubrel(p) | Self::Pubcomp(p) => {
+                p.encode(version, writer)
+            }
+            Self::Subscribe(p) => p.encode(version, writer),
+            Self::Unsubscribe(p) => p.encode(version, writer),
+            Self::Suback(p) => encode_suback(p, version, p.codes, writer),
+            // [MQTT 3.1.1 section 3.11]: UNSUBACK has no payload.
+            Self::Unsuback(p) => {
+                let codes = if version == Version::V5 { p.codes } else { &[] };
+                encode_suback(p, version, codes, writer)
+            }
+            Self::Disconnect(Disconnect { reason, properties })
+            | Self::Auth(Auth { reason, properties }) => {
+                encode_reason(*reason, properties, version, writer)
+            }
+        }
+    }
+
+    /// The lower four bits of the first byte (MQTT 5 section 2.1.3).
+    const fn flags(&self) -> u8 {
+        match self.kind() {
+            Kind::Pubrel | Kind::Subscribe | Kind::Unsubscribe => 2,
+            _ => 0,
+        }
+    }
+}
+
+/// The whole packet's length for a body of `body` bytes.
+pub(crate) fn framed_len(body: usize) -> Option<usize> {
+    let small = u32::try_from(body)
+        .ok()
+        .filter(|body| *body <= VARINT_MAX)?;
+    Some(1 + varint_len(small) + body)
+}
+
+fn properties_len(properties: &Properties<'_>, version: Version) -> usize {
+    if version == Version::V5 {
+        properties.encoded_len(0)
+    } else {
+        0
+    }
+}
+
+fn put_properties(
+    properties: &Properties<'_>,
+    version: Version,
+    writer: &mut Writer<'_>,
+) -> Result<(), Short> {
+    if version == Version::V5 {
+        properties.encode(writer, None)
+    } else {
+        Ok(())
+    }
+}
+
+impl Connect<'_> {
+    fn body_len(&self) -> usize {
+        let text = |len: usize| len.saturating_add(2);
+        let mut len = 10usize
+            .saturating_add(properties_len(&self.properties, self.version))
+            .saturating_add(text(self.client_id.len()));
+        if let Some(will) = &self.will {
+            len = len
+                .saturating_add(properties_len(&will.properties, self.version))
+                .saturating_add(text(will.topic.as_bytes().len()))
+                .saturating_add(text(will.payload.len()));
+        }
+        len.saturating_add(self.user_name.map_or(0, |name| text(name.len())))
+            .saturating_add(self.password.map_or(0, |password| text(password.len())))
+    }
+
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
+        put_binary(writer, b"MQTT")?;
+        writer.u8(self.version.level())?;
+        writer.u8(self.connect_flags())?;
+        writer.u16(self.keep_alive)?;
+        put_properties(&self.properties, self.version, writer)?;
+        put_binary(writer, self.client_id.as_bytes())?;
+        if let Some(will) = &self.will {
+            put_properties(&will.properties, self.version, writer)?;
+            put_binary(writer, will.topic.as_bytes())?;
+            put_binary(writer, will.payload)?;
+        }
+        if let Some(name) = self.user_name {
+            put_binary(writer, name.as_bytes())?;
+        }
+        if let Some(password) = self.password {
+            put_binary(writer, password)?;
+        }
+        Ok(())
+    }
+
+    /// MQTT 5 section 3.1.2.3.
+    fn connect_flags(&self) -> u8 {
+        let will = self.will.as_ref().map_or(0, |will| {
+            0x04 | (will.qos as u8) << 3 | u8::from(will.retain) << 5
+        });
+        u8::from(self.clean_start) << 1
+            | will
+            | u8::from(self.password.is_some()) << 6
+            | u8::from(self.user_name.is_some()) << 7
+    }
+}
+
+fn encode_connack(p: &Connack<'_>, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+    writer.u8(u8::from(p.session_present))?;
+    writer.u8(if version == Version::V5 {
+        p.reason.0
+    } else {
+        p.reason.to_v311_connack()
+    })?;
+    put_properties(&p.properties, version, writer)
+}
+
+impl Publish<'_> {
+    /// The bytes of everything behind the fixed header; `extra` more bytes of properties are counted in.
+    #[inline]
+    fn body_len(&self, version: Version, extra: usize) -> usize {
+        let properties = match version {
+            Version::V311 => 0,
+            Version::V5 if extra == 0 && self.properties.is_empty() => 1,
+            Version::V5 => self.properties.encoded_len(extra),
+        };
+        let id = if self.packet_id.is_some() { 2 } else { 0 };
+        let head = self.topic.as_bytes().len() + 2 + id;
+        self.payload
+            .len()
+            .saturating_add(head)
+            .saturating_add(properties)
+    }
+
+    /// The bytes that the packet takes, with a topic alias property if `alias` is given.
+    /// `None` if it is too large for MQTT.
+    #[must_use]
+    #[inline]
+    pub fn encoded_len(&self, version: Version, alias: Option<u16>) -> Option<usize> {
+        framed_len(self.body_len(version, alias.map_or(0, |_| 3)))
+    }
+
+    /// Writes the packet, with a topic alias property if `alias` is given.
+    ///
+    /// # Errors
+    /// [`Short`] if it does not fit the writer.
+    #[inline]
+    pub fn encode(
+        &self,
+        version: Version,
+        alias: Option<u16>,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Short> {
+        let body =
+            u32::try_from(self.body_len(version, alias.map_or(0, |_| 3))).map_err(|_| Short)?;
+        writer.u8(self.first_byte())?;
+        write_varint(writer, body)?;
+        writer.u16(self.topic.as_bytes().len() as u16)?;
+        writer.put(self.topic.as_bytes())?;
+        if let Some(id) = self.packet_id {
+            writer.u16(id.get())?;
+        }
+        if version == Version::V5 {
+            if alias.is_none() && self.properties.is_empty() {
+                writer.u8(0)?;
+            } else {
+                self.properties
+                    .encode(writer, alias.map(Property::TopicAlias))?;
+            }
+        }
+        writer.put(self.payload)
+    }
+
+    const fn first_byte(&self) -> u8 {
+        (Kind::Publish as u8) << 4
+            | (self.dup as u8) << 3
+            | (self.qos as u8) << 1
+            | self.retain as u8
+    }
+}
+
+impl Ack<'_> {
+    /// MQTT 5 sections 3.4.2.1 and 3.4.2.2: success without properties is the two bytes of the identifier.
+    fn body_len(&self, version: Version) -> usize {
+        2usize.saturating_add(reason_len(self.reason, &self.properties, version))
+    }
+
+    fn encode(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        writer.u16(self.packet_id.get())?;
+        encode_reason(self.reason, &self.properties, version, writer)
+    }
+}
+
+/// An optional reason code and properties at the end of a packet: both left out when they say nothing.
+fn reason_len(reason: ReasonCode, properties: &Properties<'_>, version: Version) -> usize {
+    match (version, properties.is_empty()) {
+        (Version::V311, _) => 0,
+        (Version::V5, true) => usize::from(reason != ReasonCode::SUCCESS),
+        (Version::V5, false) => properties.encoded_len(0).saturating_add(1),
+    }
+}
+
+fn encode_reason(
+    reason: ReasonCode,
+    properties: &Properties<'_>,
+    version: Version,
+    writer: &mut Writer<'_>,
+) -> Result<(), Short> {
+    if reason_len(reason, properties, version) == 0 {
+        return Ok(());
+    }
+    writer.u8(reason.0)?;
+    if properties.is_empty() {
+        Ok(())
+    } else {
+        properties.encode(writer, None)
+    }
+}
+
+impl Subscribe<'_> {
+    fn body_len(&self, version: Version) -> usize {
+        let list = self.iter().fold(0usize, |sum, s| {
+            sum.saturating_add(s.filter.as_str().len())
+                .saturating_add(3)
+        });
+        list.saturating_add(2)
+            .saturating_add(properties_len(&self.properties, version))
+    }
+
+    fn encode(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        writer.u16(self.packet_id.get())?;
+        put_properties(&self.properties, version, writer)?;
+        self.iter().try_for_each(|s| {
+            put_binary(writer, s.filter.as_str().as_bytes())?;
+            writer.u8(if version == Version::V5 {
+                s.options()
+            } else {
+                s.qos as u8
+            })
+        })
+    }
+}
+
+impl Unsubscribe<'_> {
+    fn body_len(&self, version: Version) -> usize {
+        let list = self.iter().fold(0usize, |sum, f| {
+            sum.saturating_add(f.as_str().len()).saturating_add(2)
+        });
+        list.saturating_add(2)
+            .saturating_add(properties_len(&self.properties, version))
+    }
+
+    fn encode(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        writer.u16(self.packet_id.get())?;
+        put_properties(&self.properties, version, writer)?;
+        self.iter()
+            .try_for_each(|filter| put_binary(writer, filter.as_str().as_bytes()))
+    }
+}
+
+fn suback_len(p: &Suback<'_>, version: Version) -> usize {
+    p.codes
+        .len()
+        .saturating_add(2)
+        .saturating_add(properties_len(&p.properties, version))
+}
+
+fn encode_suback(
+    p: &Suback<'_>,
+    version: Version,
+    codes: &[u8],
+    writer: &mut Writer<'_>,
+) -> Result<(), Short> {
+    writer.u16(p.packet_id.get())?;
+    put_properties(&p.properties, version, writer)?;
+    writer.put(codes)
+}

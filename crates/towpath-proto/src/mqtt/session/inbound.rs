@@ -1,0 +1,411 @@
+//! Packets from the server and what they do to the session (MQTT 5 sections 4.3 and 4.8 to 4.12).
+
+use super::{
+    Phase, Session, Settled,
+    alias::Direction,
+    store::{NO_EXPIRY, State},
+};
+use crate::{
+    buffers::Buffer,
+    bytes::{Reader, Short},
+    fault::{Code, Fault},
+    mqtt::{
+        Invalid, QoS,
+        decode::Header,
+        packet::{Ack, Connack, Disconnect, Packet, PacketId, Publish},
+        property::Property,
+        reason::ReasonCode,
+    },
+    path::Wire,
+    rung::Rung,
+};
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handled {
+    /// Nothing that the application needs to know.
+    Done,
+    /// The packet itself is an event: CONNACK, SUBACK, UNSUBACK, AUTH.
+    Report,
+    /// A message is settled.
+    Settled(Settled),
+}
+
+/// A PUBLISH whose head was read, as places in the receive buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    pub(crate) dup: bool,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) packet_id: Option<PacketId>,
+    pub(crate) topic: Place,
+    /// The properties without their length prefix.
+    pub(crate) properties: (usize, usize),
+    /// Where the payload begins.
+    pub(crate) payload_at: usize,
+    /// The length of the whole payload.
+    pub(crate) payload_len: usize,
+    /// A QoS 2 message that was delivered already; its payload is skipped.
+    pub(crate) repeated: bool,
+}
+
+/// Where a topic lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Rx(usize, usize),
+    Aliases(usize, usize),
+}
+
+impl From<Invalid> for Fault {
+    fn from(invalid: Invalid) -> Self {
+        let code = match invalid.reason {
+            ReasonCode::MALFORMED_PACKET => Code::Malformed,
+            ReasonCode::PACKET_TOO_LARGE => Code::PacketTooLarge,
+            ReasonCode::TOPIC_ALIAS_INVALID => Code::TopicAlias,
+            ReasonCode::RECEIVE_MAXIMUM_EXCEEDED => Code::ReceiveMaximum,
+            _ => Code::ProtocolError,
+        };
+        Self::new(Rung::Mqtt, code).clause(invalid.clause)
+    }
+}
+
+const fn unexpected(clause: &'static str) -> Fault {
+    Fault::new(Rung::Mqtt, Code::ProtocolError).clause(clause)
+}
+
+impl Session {
+    /// Takes in a packet other than PUBLISH. The transmit buffer has room for one control packet.
+    pub(crate) fn packet(
+        &mut self,
+        packet: &Packet<'_>,
+        wire: &mut Wire<'_>,
+        store: &mut dyn Buffer,
+    ) -> Result<Handled, Fault> {
+        if self.phase == Phase::Connecting {
+            return match packet {
+                Packet::Connack(connack) => self.connack(connack, wire, store),
+                Packet::Auth(_) => Ok(Handled::Report),
+                _ => Err(unexpected("[MQTT-3.2.0-1] a packet before CONNACK")),
+            };
+        }
+        match packet {
+            Packet::Puback(ack) => Ok(self.puback(ack, store)),
+            Packet::Pubrec(ack) => self.pubrec(ack, wire, store),
+            Packet::Pubcomp(ack) => Ok(self.pubcomp(ack, store)),
+            Packet::Pubrel(ack) => self.pubrel(ack, wire, store),
+            Packet::Suback(ack) | Packet::Unsuback(ack) => {
+                let asked = self.store.find(store.bytes(), ack.packet_id.get(), |s| {
+                    s == State::AwaitRequest
+                });
+                let Some(record) = asked else {
+                    return Ok(Handled::Done);
+                };
+                self.store.free(store.bytes_mut(), &record);
+                Ok(Handled::Report)
+            }
+            Packet::Pingresp => Ok(Handled::Done),
+            Packet::Auth(_) => Ok(Handled::Report),
+            Packet::Disconnect(disconnect) => Err(ended_by_server(disconnect)),
+            Packet::Connack(_) => Err(unexpected("[MQTT-3.2.0-2] a second CONNACK")),
+            _ => Err(unexpected("MQTT 5 2.1.2 a packet that only clients send")),
+        }
+    }
+
+    fn connack(
+        &mut self,
+        connack: &Connack<'_>,
+        wire: &Wire<'_>,
+        store: &mut dyn Buffer,
+    ) -> Result<Handled, Fault> {
+        if connack.reason.is_error() {
+            let said = reason_string(connack.properties.iter());
+            let clause = if said.is_empty() {
+                v311_clause(connack.reason, self.version)
+            } else {
+                ""
+            };
+            return Err(Fault::new(Rung::Mqtt, Code::ConnectRefused)
+                .number(u32::from(connack.reason.0))
+                .detail(said)
+                .clause(clause));
+        }
+        self.limits.apply(&connack.properties);
+        self.keep_alive = super::KeepAlive::new(self.limits.keep_alive, wire.now);
+        self.connected(connack.session_present, store);
+        Ok(Handled::Report)
+    }
+
+    fn puback(&mut self, ack: &Ack<'_>, store: &mut dyn Buffer) -> Handled {
+        // An acknowledgement of something unknown has no effect; there is no answer to it either.
+        self.settle(ack, store, State::AwaitPuback)
+    }
+
+    fn pubcomp(&mut self, ack: &Ack<'_>, store: &mut dyn Buffer) -> Handled {
+        let mut ack = *ack;
+        // Packet identifier not found: the server completed it earlier (MQTT 5 section 3.7.2.1).
+        if ack.reason == ReasonCode::PACKET_IDENTIFIER_NOT_FOUND {
+            ack.reason = ReasonCode::SUCCESS;
+        }
+        self.settle(&ack, store, State::AwaitPubcomp)
+    }
+
+    fn settle(&mut self, ack: &Ack<'_>, store: &mut dyn Buffer, state: State) -> Handled {
+        let Some(record) = self
+            .store
+            .find(store.bytes(), ack.packet_id.get(), |s| s == state)
+        else {
+            return Handled::Done;
+        };
+        self.store.free(store.bytes_mut(), &record);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        Handled::Settled(Settled::answered(ack.packet_id, ack.reason))
+    }
+
+    fn pubrec(
+        &mut self,
+        ack: &Ack<'_>,
+        wire: &mut Wire<'_>,
+        store: &mut dyn Buffer,
+    ) -> Result<Handled, Fault> {
+        let sent = |s| matches!(s, State::AwaitPubrec | State::AwaitPubcomp);
+        let found = self.store.find(store.bytes(), ack.packet_id.get(), sent);
+        if ack.reason.is_error() {
+            // MQTT 5 section 4.3.3: a PUBREC with an error ends the exchange.
+            let Some(record) = found else {
+                return Ok(Handled::Done);
+            };
+            self.store.free(store.bytes_mut(), &record);
+            self.in_flight = self.in_flight.saturating_sub(1);
+            return Ok(Handled::Settled(Settled::answered(
+                ack.packet_id,
+                ack.reason,
+            )));
+        }
+        let mut pubrel = Ack::success(ack.packet_id);
+        match found {
+            Some(record) => self
+                .store
+                .set_state(store.bytes_mut(), &record, State::AwaitPubcomp),
+            None => pubrel.reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+        }
+        wire.packet(&Packet::Pubrel(pubrel), self.version)
+            .map_err(no_room)?;
+        Ok(Handled::Done)
+    }
+
+    fn pubrel(
+        &mut self,
+        ack: &Ack<'_>,
+        wire: &mut Wire<'_>,
+        store: &mut dyn Buffer,
+    ) -> Result<Handled, Fault> {
+        let mut pubcomp = Ack::success(ack.packet_id);
+        match self
+            .store
+            .find(store.bytes(), ack.packet_id.get(), |s| s == State::Received)
+        {
+            Some(record) => {
+                self.store.free(store.bytes_mut(), &record);
+                self.received = self.received.saturating_sub(1);
+            }
+            None => pubcomp.reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+        }
+        wire.packet(&Packet::Pubcomp(pubcomp), self.version)
+            .map_err(no_room)?;
+        Ok(Handled::Done)
+    }
+
+    /// Reads the head of a PUBLISH from `bytes`, which begin with its fixed header at `at` in the receive buffer.
+    /// `None` if the head is not complete.
+    #[inline]
+    pub(crate) fn publish_head(
+        &mut self,
+        header: &Header,
+        bytes: &[u8],
+        at: usize,
+        store: &dyn Buffer,
+        aliases: &mut dyn Buffer,
+    ) -> Result<Option<Incoming>, Fault> {
+        if self.phase == Phase::Connecting {
+            return Err(unexpected("[MQTT-3.2.0-1] a packet before CONNACK"));
+        }
+        let whole = header.packet_len();
+        let here = bytes
+            .get(usize::from(header.len)..whole.min(bytes.len()))
+            .unwrap_or(&[]);
+        let mut reader = Reader::new(here);
+        let publish = match Publish::decode_head(header.flags, &mut reader, self.version) {
+            Ok(publish) => publish,
+            // Short, and more is to come: not wrong yet.
+            Err(invalid) if bytes.len() < whole && invalid == Invalid::from(Short) => {
+                return Ok(None);
+            }
+            Err(invalid) => return Err(invalid.into()),
+        };
+        let head =
+            usize::from(header.len).saturating_add(here.len().saturating_sub(reader.rest().len()));
+        let payload_at = at.saturating_add(head);
+        let topic_at = at.saturating_add(usize::from(header.len)).saturating_add(2);
+        let properties = publish.properties.body_len();
+        let mut incoming = Incoming {
+            dup: publish.dup,
+            qos: publish.qos,
+            retain: publish.retain,
+            packet_id: publish.packet_id,
+            topic: Place::Rx(
+                topic_at,
+                topic_at.saturating_add(publish.topic.as_bytes().len()),
+            ),
+            properties: (payload_at.saturating_sub(properties), payload_at),
+            payload_at,
+            payload_len: whole.saturating_sub(head),
+            repeated: false,
+        };
+        if !publish.properties.is_empty() {
+            self.resolve_alias(&publish, &mut incoming, aliases)?;
+        }
+        if publish.qos == QoS::ExactlyOnce {
+            incoming.repeated = self.was_received(publish.packet_id, store)?;
+        }
+        Ok(Some(incoming))
+    }
+
+    fn resolve_alias(
+        &mut self,
+        publish: &Publish<'_>,
+        incoming: &mut Incoming,
+        aliases: &mut dyn Buffer,
+    ) -> Result<(), Fault> {
+        let alias = publish.properties.find(|p| {
+            if let Property::TopicAlias(alias) = p {
+                Some(alias)
+            } else {
+                None
+            }
+        });
+        let Some(alias) = alias else {
+            if publish.topic.is_empty() {
+                return Err(unexpected(
+                    "[MQTT-4.7.3-1] a topic name is empty and has no alias",
+                ));
+            }
+            return Ok(());
+        };
+        if alias > self.own_alias_maximum {
+            return Err(Fault::new(Rung::Mqtt, Code::TopicAlias)
+                .clause("[MQTT-3.3.2-9] an alias above the maximum"));
+        }
+        if !publish.topic.is_empty() {
+            if !self
+                .aliases
+                .learn(aliases, Direction::In, alias, publish.topic.as_bytes())
+            {
+                return Err(Fault::new(Rung::Mqtt, Code::AliasesFull));
+            }
+            return Ok(());
+        }
+        let (from, to) = self.aliases.lookup(aliases.bytes(), alias).ok_or(
+            Fault::new(Rung::Mqtt, Code::TopicAlias)
+                .clause("MQTT 5 3.3.2.3.4 an alias that stands for nothing"),
+        )?;
+        incoming.topic = Place::Aliases(from, to);
+        Ok(())
+    }
+
+    /// Whether a QoS 2 message was delivered before.
+    fn was_received(&self, packet_id: Option<PacketId>, store: &dyn Buffer) -> Result<bool, Fault> {
+        let id = packet_id.map_or(0, PacketId::get);
+        if self
+            .store
+            .find(store.bytes(), id, |s| s == State::Received)
+            .is_some()
+        {
+            return Ok(true);
+        }
+        if self.received >= self.own_receive_maximum {
+            return Err(Fault::new(Rung::Mqtt, Code::ReceiveMaximum).clause("[MQTT-3.3.4-9]"));
+        }
+        Ok(false)
+    }
+
+    /// The application has the message as a whole from now on: a QoS 2 identifier is kept until its PUBREL.
+    pub(crate) fn delivered(
+        &mut self,
+        incoming: &Incoming,
+        store: &mut dyn Buffer,
+    ) -> Result<(), Fault> {
+        if incoming.qos != QoS::ExactlyOnce || incoming.repeated {
+            return Ok(());
+        }
+        let id = incoming.packet_id.map_or(0, PacketId::get);
+        if self
+            .store
+            .push(store, (id, State::Received, NO_EXPIRY), 0, 0)
+            .is_none()
+        {
+            return Err(Fault::new(Rung::Mqtt, Code::SessionFull));
+        }
+        self.received = self.received.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether the session acknowledges this message by itself.
+    pub(crate) const fn acknowledges(&self, incoming: &Incoming) -> bool {
+        !self.habits.manual_acks || incoming.repeated
+    }
+
+    /// Acknowledges a received message: PUBACK for QoS 1, PUBREC for QoS 2.
+    pub(crate) fn acknowledge(
+        &self,
+        qos: QoS,
+        packet_id: PacketId,
+        wire: &mut Wire<'_>,
+    ) -> Result<(), Fault> {
+        let ack = Ack::success(packet_id);
+        match qos {
+            QoS::AtMostOnce => Ok(()),
+            QoS::AtLeastOnce => wire
+                .packet(&Packet::Puback(ack), self.version)
+                .map_err(no_room),
+            QoS::ExactlyOnce => wire
+                .packet(&Packet::Pubrec(ack), self.version)
+                .map_err(no_room),
+        }
+    }
+}
+
+fn no_room(_: Short) -> Fault {
+    Fault::new(Rung::Mqtt, Code::SessionFull)
+}
+
+fn ended_by_server(disconnect: &Disconnect<'_>) -> Fault {
+    Fault::new(Rung::Mqtt, Code::ServerDisconnected)
+        .number(u32::from(disconnect.reason.0))
+        .detail(reason_string(disconnect.properties.iter()))
+}
+
+fn reason_string<'a>(mut properties: impl Iterator<Item = Property<'a>>) -> &'a [u8] {
+    properties
+        .find_map(|p| {
+            if let Property::ReasonString(said) = p {
+                Some(said.as_bytes())
+            } else {
+                None
+            }
+        })
+        .unwrap_or(b"")
+}
+
+/// The return code as people who read 3.1.1 know it.
+const fn v311_clause(reason: ReasonCode, version: crate::mqtt::Version) -> &'static str {
+    if matches!(version, crate::mqtt::Version::V5) {
+        return "";
+    }
+    match reason.to_v311_connack() {
+        1 => "CONNACK 1, MQTT 3.1.1 3.2.2.3",
+        2 => "CONNACK 2, MQTT 3.1.1 3.2.2.3",
+        3 => "CONNACK 3, MQTT 3.1.1 3.2.2.3",
+        4 => "CONNACK 4, MQTT 3.1.1 3.2.2.3",
+        _ => "CONNACK 5, MQTT 3.1.1 3.2.2.3",
+    }
+}

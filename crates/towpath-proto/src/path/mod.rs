@@ -1,0 +1,246 @@
+//! The ladder of one attempt to one endpoint: what carries MQTT's bytes, and how far it is climbed.
+//!
+//! Takes in received bytes, gives out MQTT bytes; takes in packets, gives out bytes to send. One receive buffer with
+//! cursors, one transmit buffer; each rung works in place.
+
+mod rx;
+mod tx;
+mod wire;
+
+use core::time::Duration;
+
+pub(crate) use rx::Rx;
+pub(crate) use tx::Tx;
+pub(crate) use wire::{CONTROL_ROOM, Wire, frame_name};
+
+use crate::{
+    buffers::Buffer,
+    fault::{Code, Fault},
+    rung::Rung,
+    time::Instant,
+    trace::Traces,
+    ws::{
+        self, Deframer, Opcode, Role, Step,
+        handshake::{Answer, Progress},
+    },
+};
+
+/// Why the core waits. Every deadline says which one it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Nothing is started.
+    Idle,
+    /// The driver is climbing a rung below the byte stream: address, name, TCP.
+    Transport,
+    /// The answer to the HTTP upgrade.
+    Upgrade,
+    /// CONNACK.
+    Connack,
+    /// The next sign of life has to be sent.
+    KeepAlive,
+    /// The answer to PINGREQ.
+    PingAnswer,
+    /// The bytes of the farewell have to leave.
+    Closing,
+    /// The attempt is over; start another.
+    Ended,
+}
+
+impl Reason {
+    /// The lower-case name that logs and JSON use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Transport => "transport",
+            Self::Upgrade => "upgrade",
+            Self::Connack => "connack",
+            Self::KeepAlive => "keep-alive",
+            Self::PingAnswer => "ping answer",
+            Self::Closing => "closing",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// How the WebSocket upgrade is asked for (RFC 6455 section 4.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Upgrade<'a> {
+    /// The `Host:` header, with the port unless it is the scheme's own.
+    pub host: &'a str,
+    /// Path and query, beginning with `/`.
+    pub target: &'a str,
+    /// The subprotocols offered, separated by commas; `mqtt` for MQTT (MQTT 5 section 6).
+    pub subprotocols: &'static str,
+    /// Further headers. Their values are not printed in traces.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+/// The rung between the byte stream and MQTT.
+#[derive(Debug)]
+enum Framing {
+    /// MQTT lies in the byte stream as it is.
+    None,
+    /// The upgrade was asked for.
+    Upgrading {
+        answer: Answer,
+        /// Bytes of the answer's head so far.
+        head: usize,
+    },
+    /// WebSocket frames.
+    Open(Deframer),
+}
+
+/// One attempt.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) rx: Rx,
+    pub(crate) tx: Tx,
+    rung: Rung,
+    framing: Framing,
+    /// Until when the current rung has to be reached.
+    patience: Option<(Instant, Duration)>,
+}
+
+impl Path {
+    pub(crate) const fn new() -> Self {
+        Self {
+            rx: Rx::EMPTY,
+            tx: Tx::EMPTY,
+            rung: Rung::Link,
+            framing: Framing::None,
+            patience: None,
+        }
+    }
+
+    /// The rung that is being climbed, or the top one.
+    pub(crate) const fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    pub(crate) const fn set_rung(&mut self, rung: Rung) {
+        self.rung = rung;
+    }
+
+    /// Begins an attempt. Nothing leaves before [`open_transport`](Self::open_transport).
+    pub(crate) fn start(&mut self, framed: Option<Answer>) {
+        *self = Self::new();
+        self.framing = framed.map_or(Framing::None, |answer| Framing::Upgrading {
+            answer,
+            head: 0,
+        });
+        self.tx.hold_at(0);
+    }
+
+    /// Whether packets are carried in masked frames.
+    pub(crate) const fn is_framed(&self) -> bool {
+        !matches!(self.framing, Framing::None)
+    }
+
+    pub(crate) const fn is_upgrading(&self) -> bool {
+        matches!(self.framing, Framing::Upgrading { .. })
+    }
+
+    pub(crate) fn expect_by(&mut self, now: Instant, patience: Duration) {
+        self.patience = Some((now.after(patience), patience));
+    }
+
+    pub(crate) const fn expect_nothing(&mut self) {
+        self.patience = None;
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.patience.map(|(at, _)| at)
+    }
+
+    /// The fault if the current rung has taken too long.
+    pub(crate) fn overdue(&self, now: Instant) -> Option<Fault> {
+        let (at, patience) = self.patience.filter(|(at, _)| now >= *at)?;
+        let _ = at;
+        let code = match self.rung {
+            Rung::Upgrade => Code::UpgradeTimeout,
+            Rung::Mqtt => Code::ConnackTimeout,
+            _ => Code::ConnectTimeout,
+        };
+        let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        Some(Fault::new(self.rung, code).number(millis))
+    }
+
+    /// Reads what it can of the upgrade's answer. True once WebSocket is open.
+    pub(crate) fn climb_upgrade(
+        &mut self,
+        buffer: &mut dyn Buffer,
+        traces: &mut Traces,
+        now: Instant,
+    ) -> Result<bool, Fault> {
+        let Framing::Upgrading { answer, head } = &mut self.framing else {
+            return Ok(true);
+        };
+        let full = self.rx.is_full(buffer);
+        let Progress { consumed, done } = answer.absorb(self.rx.raw(buffer), full)?;
+        self.rx.drop_raw(consumed);
+        *head = head.saturating_add(consumed);
+        if !done {
+            return Ok(false);
+        }
+        traces.received(now, Rung::Upgrade, "101", *head);
+        traces.reached(now, Rung::Upgrade);
+        traces.reached(now, Rung::Ws);
+        self.framing = Framing::Open(Deframer::new(Role::Client));
+        self.tx.release();
+        Ok(true)
+    }
+
+    /// The best fault for a byte stream that ended here.
+    pub(crate) fn ended_by(&self, fault: Fault) -> Fault {
+        match &self.framing {
+            Framing::Upgrading { answer, .. } => answer.eof().unwrap_or(fault),
+            _ => fault,
+        }
+    }
+
+    /// Moves bytes of MQTT out of frames until there is something new or nothing is left. True if MQTT has more bytes.
+    pub(crate) fn unframe(&mut self, buffer: &mut dyn Buffer) -> Result<Unframed, Fault> {
+        let Framing::Open(deframer) = &mut self.framing else {
+            return Ok(Unframed::Need);
+        };
+        match deframer.next(self.rx.raw_mut(buffer))? {
+            Step::Need => Ok(Unframed::Need),
+            Step::Data {
+                opcode: Opcode::Text,
+                ..
+            } => Err(Fault::new(Rung::Ws, Code::FrameText).clause("[MQTT-6.0.0-1]")),
+            Step::Data { skip, take, .. } => {
+                self.rx.take_payload(buffer, skip, take);
+                Ok(Unframed::Bytes)
+            }
+            Step::Control { skip, take, opcode } => Ok(Unframed::Control { opcode, skip, take }),
+        }
+    }
+
+    /// The fault of a close frame whose payload is `payload`.
+    pub(crate) fn closed_by_peer(payload: &[u8]) -> Fault {
+        match ws::parse_close(payload) {
+            Ok(close) => Fault::new(Rung::Ws, Code::WsClosed)
+                .number(u32::from(close.code))
+                .detail(close.reason.as_bytes()),
+            Err(fault) => fault,
+        }
+    }
+}
+
+/// What [`Path::unframe`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unframed {
+    /// The rest of a frame has to come first.
+    Need,
+    /// MQTT has more bytes.
+    Bytes,
+    /// A ping, a pong or a close.
+    Control {
+        opcode: Opcode,
+        skip: usize,
+        take: usize,
+    },
+}

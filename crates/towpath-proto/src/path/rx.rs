@@ -1,0 +1,136 @@
+//! Cursors over the receive buffer: MQTT bytes in front, bytes of frames behind.
+
+use crate::buffers::Buffer;
+
+/// `start..ready` are MQTT bytes that were not consumed, `raw..end` bytes that no rung has decoded. Without frames
+/// `ready`, `raw` and `end` are the same.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rx {
+    start: usize,
+    ready: usize,
+    raw: usize,
+    end: usize,
+}
+
+impl Rx {
+    pub(crate) const EMPTY: Self = Self {
+        start: 0,
+        ready: 0,
+        raw: 0,
+        end: 0,
+    };
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The room behind everything received, after moving it to the front if that helps.
+    pub(crate) fn space<'b>(&mut self, buffer: &'b mut dyn Buffer) -> &'b mut [u8] {
+        if self.is_empty() {
+            *self = Self::EMPTY;
+        }
+        let len = buffer.bytes().len();
+        // Moving is worth it when less than a quarter is left and something is gained.
+        if self.start > 0 && len.saturating_sub(self.end) < len / 4 {
+            self.compact(buffer);
+        }
+        buffer.bytes_mut().get_mut(self.end..).unwrap_or(&mut [])
+    }
+
+    /// `n` more bytes were received into the space.
+    pub(crate) fn commit(&mut self, buffer: &dyn Buffer, n: usize, framed: bool) {
+        self.end = self.end.saturating_add(n).min(buffer.bytes().len());
+        if !framed {
+            self.ready = self.end;
+            self.raw = self.end;
+        }
+    }
+
+    pub(crate) fn is_full(&self, buffer: &dyn Buffer) -> bool {
+        self.start == 0 && self.end == buffer.bytes().len()
+    }
+
+    /// The MQTT bytes.
+    pub(crate) fn mqtt<'b>(&self, buffer: &'b dyn Buffer) -> &'b [u8] {
+        buffer.bytes().get(self.start..self.ready).unwrap_or(&[])
+    }
+
+    /// The offset of the MQTT bytes in the buffer.
+    pub(crate) const fn start(&self) -> usize {
+        self.start
+    }
+
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.start = self.start.saturating_add(n).min(self.ready);
+        if self.start == self.ready {
+            // Nothing in front of the undecoded bytes: they begin here.
+            self.start = self.raw;
+            self.ready = self.raw;
+        }
+    }
+
+    pub(crate) fn raw<'b>(&self, buffer: &'b dyn Buffer) -> &'b [u8] {
+        buffer.bytes().get(self.raw..self.end).unwrap_or(&[])
+    }
+
+    pub(crate) fn raw_mut<'b>(&self, buffer: &'b mut dyn Buffer) -> &'b mut [u8] {
+        buffer
+            .bytes_mut()
+            .get_mut(self.raw..self.end)
+            .unwrap_or(&mut [])
+    }
+
+    /// Drops `n` undecoded bytes.
+    pub(crate) fn drop_raw(&mut self, n: usize) {
+        let empty = self.start == self.ready;
+        self.raw = self.raw.saturating_add(n).min(self.end);
+        if empty {
+            self.start = self.raw;
+            self.ready = self.raw;
+        }
+    }
+
+    /// Drops `skip` undecoded bytes and appends the next `take` to the MQTT bytes, in place where nothing is in between.
+    pub(crate) fn take_payload(&mut self, buffer: &mut dyn Buffer, skip: usize, take: usize) {
+        self.drop_raw(skip);
+        let from = self.raw;
+        let to = from.saturating_add(take).min(self.end);
+        if self.ready != from {
+            buffer.bytes_mut().copy_within(from..to, self.ready);
+        }
+        self.ready = self.ready.saturating_add(to.saturating_sub(from));
+        self.raw = to;
+    }
+
+    fn compact(&mut self, buffer: &mut dyn Buffer) {
+        let bytes = buffer.bytes_mut();
+        if self.end > bytes.len() || self.raw < self.ready {
+            return;
+        }
+        let ready = self.ready.saturating_sub(self.start);
+        bytes.copy_within(self.start..self.ready, 0);
+        bytes.copy_within(self.raw..self.end, ready);
+        let end = ready.saturating_add(self.end.saturating_sub(self.raw));
+        *self = Self {
+            start: 0,
+            ready,
+            raw: ready,
+            end,
+        };
+    }
+
+    /// Makes room for `total` MQTT bytes in one piece and some of a frame behind, and says whether there is.
+    pub(crate) fn reserve(&mut self, buffer: &mut dyn Buffer, total: usize) -> bool {
+        let wanted = total
+            .saturating_add(self.end.saturating_sub(self.raw))
+            .saturating_add(FRAME_SLACK);
+        if self.start.saturating_add(wanted) <= buffer.bytes().len() {
+            return true;
+        }
+        self.compact(buffer);
+        buffer.bytes().len() >= wanted || buffer.grow(wanted)
+    }
+}
+
+/// Room for the largest control frame, which has to be complete before it is handled.
+const FRAME_SLACK: usize = 140;

@@ -1,0 +1,156 @@
+//! The way down: a packet becomes bytes in the transmit buffer, in a masked frame where the path has frames.
+
+use crate::{
+    buffers::{Buffer, Random},
+    bytes::{Short, Writer},
+    mqtt::{
+        Version,
+        packet::{Kind, Packet, Publish},
+    },
+    path::Tx,
+    rung::Rung,
+    time::Instant,
+    trace::Traces,
+    ws::{self, Opcode},
+};
+
+/// Room that messages leave free, so that acknowledgements and pings find some.
+pub(crate) const CONTROL_ROOM: usize = 160;
+
+/// The transmit side of a path for the time of one call.
+pub(crate) struct Wire<'c> {
+    pub(crate) tx: &'c mut Tx,
+    pub(crate) buffer: &'c mut dyn Buffer,
+    pub(crate) random: &'c mut dyn Random,
+    pub(crate) framed: bool,
+    pub(crate) traces: &'c mut Traces,
+    pub(crate) now: Instant,
+}
+
+impl Wire<'_> {
+    /// Makes room for a packet of `len` bytes and, behind it, `reserve` bytes; says whether there is.
+    #[inline]
+    pub(crate) fn reserve(&mut self, len: usize, reserve: usize) -> bool {
+        let framing = if self.framed {
+            ws::frame::header_len(len, true)
+        } else {
+            0
+        };
+        self.tx.reserve(
+            self.buffer,
+            len.saturating_add(framing).saturating_add(reserve),
+        )
+    }
+
+    /// Room for any one control packet that this side sends by itself.
+    pub(crate) fn reserve_control(&mut self) -> bool {
+        self.tx.reserve(self.buffer, CONTROL_ROOM)
+    }
+
+    /// Writes `len` bytes of a packet through `fill`.
+    #[inline]
+    fn append(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Short>,
+    ) -> Result<(), Short> {
+        if !self.reserve(len, 0) {
+            return Err(Short);
+        }
+        let mut written = 0;
+        let mut key = None;
+        if self.framed {
+            let mask = self.random.next_u32().to_le_bytes();
+            let header = self
+                .tx
+                .room(self.buffer, ws::frame::header_len(len, true))
+                .ok_or(Short)?;
+            written = ws::frame::write_header(header, true, Opcode::Binary, len, Some(mask))?;
+            key = Some(mask);
+        }
+        let room = self
+            .tx
+            .room(self.buffer, written.saturating_add(len))
+            .ok_or(Short)?;
+        let room = room.get_mut(written..).ok_or(Short)?;
+        let mut writer = match key {
+            Some(key) => Writer::masked(room, key),
+            None => Writer::new(room),
+        };
+        fill(&mut writer)?;
+        let packet = writer.written();
+        self.tx.append(written.saturating_add(packet));
+        Ok(())
+    }
+
+    /// Writes a packet.
+    ///
+    /// # Errors
+    /// [`Short`] if there is no room for it.
+    pub(crate) fn packet(&mut self, packet: &Packet<'_>, version: Version) -> Result<(), Short> {
+        let len = packet.encoded_len(version).ok_or(Short)?;
+        self.append(len, |writer| packet.encode(version, writer))?;
+        self.trace(packet.kind(), len);
+        Ok(())
+    }
+
+    /// Writes a PUBLISH of `len` bytes, with a topic alias if one is given.
+    #[inline]
+    pub(crate) fn publish(
+        &mut self,
+        publish: &Publish<'_>,
+        version: Version,
+        alias: Option<u16>,
+        len: usize,
+    ) -> Result<(), Short> {
+        self.append(len, |writer| publish.encode(version, alias, writer))?;
+        self.trace(Kind::Publish, len);
+        Ok(())
+    }
+
+    /// Writes a packet that is encoded already, with `flags` more in its first byte.
+    #[inline]
+    pub(crate) fn encoded(&mut self, packet: &[u8], flags: u8, kind: Kind) -> Result<(), Short> {
+        self.append(packet.len(), |writer| {
+            let Some((first, rest)) = packet.split_first() else {
+                return Ok(());
+            };
+            writer.u8(first | flags)?;
+            writer.put(rest)
+        })?;
+        self.trace(kind, packet.len());
+        Ok(())
+    }
+
+    /// Writes a control frame.
+    pub(crate) fn control_frame(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Short> {
+        let len = ws::frame::header_len(payload.len(), true).saturating_add(payload.len());
+        if !self.tx.reserve(self.buffer, len) {
+            return Err(Short);
+        }
+        let mask = self.random.next_u32().to_le_bytes();
+        let room = self.tx.room(self.buffer, len).ok_or(Short)?;
+        let written = ws::frame::write(room, true, opcode, payload, Some(mask))?;
+        self.tx.append(written);
+        self.traces
+            .sent(self.now, Rung::Ws, frame_name(opcode), written);
+        Ok(())
+    }
+
+    #[inline]
+    fn trace(&mut self, kind: Kind, len: usize) {
+        self.traces.sent(self.now, Rung::Mqtt, kind.name(), len);
+    }
+}
+
+/// The name by which traces call a frame.
+pub(crate) const fn frame_name(opcode: Opcode) -> &'static str {
+    match opcode {
+        Opcode::Continuation => "continuation",
+        Opcode::Text => "text",
+        Opcode::Binary => "binary",
+        Opcode::Close => "close",
+        Opcode::Ping => "ping",
+        Opcode::Pong => "pong",
+    }
+}

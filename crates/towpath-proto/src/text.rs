@@ -1,0 +1,68 @@
+//! A short piece of peer-given text kept without allocation.
+
+use core::fmt;
+
+/// Up to `N` bytes of printable text (a `Server:` header, a reason string), cut at a character boundary.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Text<N> {
+    /// No text.
+    pub const EMPTY: Self = Self {
+        bytes: [0; N],
+        len: 0,
+    };
+
+    /// Keeps the start of `bytes`. Anything but visible ASCII and space becomes `?`, so that a peer
+    /// cannot write control characters into a log or a terminal.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut kept = Self::EMPTY;
+        let room = N.min(u8::MAX as usize);
+        for (to, from) in kept.bytes.iter_mut().take(room).zip(bytes) {
+            *to = if matches!(from, b' '..=b'~') {
+                *from
+            } else {
+                b'?'
+            };
+            kept.len += 1;
+        }
+        kept
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.bytes
+            .get(..usize::from(self.len))
+            .and_then(|b| core::str::from_utf8(b).ok())
+            .unwrap_or("")
+    }
+
+    /// Whether nothing was kept.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<const N: usize> fmt::Debug for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl<const N: usize> fmt::Display for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
