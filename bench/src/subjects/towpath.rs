@@ -1,30 +1,34 @@
 //! towpath itself.
 //!
-//! ==== EMPTY: the crates do not exist yet ====
+//! The codec and the WebSocket frames of towpath-proto are measured.
+//!
+//! ==== EMPTY: what needs the crate `towpath`, which does not exist yet ====
 //!
 //! To plug it in:
 //! 1. take the comment sign from the `towpath` line of `Cargo.toml` and run `cargo update -w` here,
 //!    since `run.sh` builds with `--locked`;
-//! 2. fill the functions below (each says what it owes; `raw.rs` shows the shape);
-//! 3. put `Home::Here(own_task)` and `Home::Here(through_handle)` in place of `Home::NotBuilt`
-//!    and drop the `allow` lines.
+//! 2. fill the functions below that say "not built yet" (each says what it owes; `raw.rs` shows the
+//!    shape), and add `Op::Pub0`, `Op::Pub1`, `Op::Sub` and `Op::Idle` to `OWN_TASK`;
+//! 3. put `Home::Here(through_handle)` in place of `Home::NotBuilt` and drop its `allow` line.
+
+use std::hint::black_box;
+
+use towpath_proto::bytes::Writer;
+use towpath_proto::mqtt::packet::{Packet, PacketId, Publish};
+use towpath_proto::mqtt::property::Properties;
+use towpath_proto::mqtt::topic::TopicName;
+use towpath_proto::mqtt::{QoS, Version};
+use towpath_proto::ws::{HEADER_MAX, Opcode, frame};
 
 use super::{Home, Subject, unsupported};
-use crate::measure::{Job, Op, Report};
+use crate::measure::{Job, Op, Report, TOPIC};
+use crate::wire;
 
 /// Publishing from the task that also drives the connection.
 pub const OWN_TASK: Subject = Subject {
     name: "towpath",
-    home: Home::NotBuilt,
-    ops: &[
-        Op::Pub0,
-        Op::Pub1,
-        Op::Sub,
-        Op::Idle,
-        Op::Encode,
-        Op::Decode,
-        Op::Ws,
-    ],
+    home: Home::Here(own_task),
+    ops: &[Op::Encode, Op::Decode, Op::Ws],
     most_connections: usize::MAX,
 };
 
@@ -36,7 +40,6 @@ pub const HANDLE: Subject = Subject {
     most_connections: 0,
 };
 
-#[allow(dead_code)]
 fn own_task(job: &Job) -> Result<Report, String> {
     match job.op {
         Op::Pub0 | Op::Pub1 => publish(job, false),
@@ -76,17 +79,67 @@ fn idle(_job: &Job) -> Result<Report, String> {
     Err(NOT_BUILT.into())
 }
 
-/// `count` times: a QoS 1 PUBLISH to `TOPIC` into a buffer, both behind `black_box`.
-fn encode(_job: &Job) -> Result<Report, String> {
-    Err(NOT_BUILT.into())
+/// `count` times: a QoS 1 PUBLISH to `TOPIC` into a buffer, both behind `black_box`. 3.1.1, as the
+/// peers do.
+fn encode(job: &Job) -> Result<Report, String> {
+    let payload = job.payload_bytes();
+    let topic = TopicName::new(TOPIC).map_err(|e| e.clause)?;
+    let mut buffer = vec![0; payload.len() + 256];
+    for _ in 0..job.count {
+        let publish = Publish {
+            dup: false,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            topic: black_box(topic),
+            packet_id: Some(PacketId::MIN),
+            properties: Properties::NONE,
+            payload: black_box(&payload),
+        };
+        let mut writer = Writer::new(&mut buffer);
+        publish
+            .encode(Version::V311, None, &mut writer)
+            .map_err(|e| format!("{e:?}"))?;
+        black_box(&buffer);
+    }
+    Ok(Report::Done)
 }
 
 /// `count` times: the bytes of `wire::publish(.., Some(1))` into a packet, behind `black_box`.
-fn decode(_job: &Job) -> Result<Report, String> {
-    Err(NOT_BUILT.into())
+fn decode(job: &Job) -> Result<Report, String> {
+    let bytes = wire::publish(&job.payload_bytes(), Some(1));
+    for _ in 0..job.count {
+        let decoded = Packet::decode(black_box(&bytes), Version::V311);
+        let Ok(Some((Packet::Publish(publish), _))) = decoded else {
+            return Err("decoded something else than a PUBLISH".into());
+        };
+        black_box(publish.payload);
+    }
+    Ok(Report::Done)
 }
 
 /// `count` times: one binary client frame with a fresh random key into a buffer.
-fn ws(_job: &Job) -> Result<Report, String> {
-    Err(NOT_BUILT.into())
+fn ws(job: &Job) -> Result<Report, String> {
+    let payload = job.payload_bytes();
+    let mut buffer = vec![0; payload.len() + HEADER_MAX];
+    let mut random = Xorshift(black_box(0x2545_F491));
+    for _ in 0..job.count {
+        let mask = Some(random.next().to_ne_bytes());
+        let payload = black_box(payload.as_slice());
+        let length = frame::write(&mut buffer, true, Opcode::Binary, payload, mask)
+            .map_err(|e| format!("{e:?}"))?;
+        black_box(buffer.get(..length));
+    }
+    Ok(Report::Done)
+}
+
+/// Stands for the caller's generator, whose cost is not towpath's. Not fit for a real connection.
+struct Xorshift(u32);
+
+impl Xorshift {
+    fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
 }

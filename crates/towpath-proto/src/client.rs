@@ -25,10 +25,7 @@ use crate::{
     rung::Rung,
     time::Instant,
     trace::{Trace, Traces},
-    ws::{
-        Opcode,
-        handshake::{Answer, Request, RequestError},
-    },
+    ws::{Opcode, handshake::Request},
 };
 
 /// What [`Client::poll_output`] wants from the driver.
@@ -63,6 +60,8 @@ pub struct Start<'a> {
     pub pipeline: bool,
     /// The application acknowledges received messages with [`Client::acknowledge`].
     pub manual_acks: bool,
+    /// How many QoS 1 and 2 messages may be unacknowledged; 0: as many as the server takes.
+    pub window: u16,
 }
 
 impl<'a> Start<'a> {
@@ -75,6 +74,7 @@ impl<'a> Start<'a> {
             patience: Duration::from_secs(10),
             pipeline: false,
             manual_acks: false,
+            window: 0,
         }
     }
 }
@@ -139,6 +139,7 @@ pub struct Client<B, R> {
     /// What was found while facts about it were still to be told.
     found: Option<inbound::Found>,
     pieces: Option<Pieces>,
+    paused: bool,
     /// The lengths of the two openings, bytes: the HTTP request, and CONNECT without its frame.
     request_len: usize,
     connect_len: usize,
@@ -170,6 +171,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             lent: None,
             found: None,
             pieces: None,
+            paused: false,
             request_len: 0,
             connect_len: 0,
             stream_end: None,
@@ -224,6 +226,29 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.session.in_flight()
     }
 
+    /// QoS 1 and 2 messages accepted and not settled, sent or not.
+    pub const fn unsettled(&self) -> usize {
+        self.session.unsettled()
+    }
+
+    /// Whether messages or requests wait for their turn to be sent.
+    pub fn has_due(&mut self) -> bool {
+        self.session.has_due(self.buffers.store.bytes())
+    }
+
+    /// While paused, received bytes are left unread, so that no message comes; what is due is still sent.
+    pub const fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Drops the oldest message that no connection has carried yet, and says which. `None` if there is none.
+    pub fn drop_oldest(&mut self) -> Option<Event<'static>> {
+        self.let_go();
+        self.session
+            .drop_oldest(&mut self.buffers.store)
+            .map(settled)
+    }
+
     fn split(&mut self) -> (&mut Session, Wire<'_>, &mut B, &mut B) {
         let framed = self.path.is_framed();
         let wire = Wire {
@@ -256,6 +281,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let habits = Habits {
             pipeline: start.pipeline,
             manual_acks: start.manual_acks,
+            window: start.window,
         };
         self.session
             .start(&start.connect, habits, &mut self.buffers.store)?;
@@ -302,29 +328,17 @@ impl<B: Buffer, R: Random> Client<B, R> {
             headers: upgrade.headers,
             key,
         };
-        // Short requests are the rule; a long one makes a buffer grow that can.
-        let mut room = 512;
-        let written = loop {
-            let fits = self.path.tx.reserve(&mut self.buffers.tx, room);
-            let all = if fits {
-                room
-            } else {
-                self.buffers.tx.bytes().len()
-            };
-            let space = self
-                .path
-                .tx
-                .room(&mut self.buffers.tx, all)
-                .ok_or(Refusal::Full)?;
-            match request.encode(space) {
-                Ok(written) => break written,
-                Err(RequestError::Short) if fits => room = room.saturating_mul(2),
-                Err(RequestError::Short) => return Err(Refusal::Full),
-                Err(_) => return Err(Refusal::Header),
-            }
-        };
-        self.path
-            .start(Some(Answer::new(&key, upgrade.subprotocols)));
+        let len = request.encoded_len();
+        if !self.path.tx.reserve(&mut self.buffers.tx, len) {
+            return Err(Refusal::Full);
+        }
+        let room = self
+            .path
+            .tx
+            .room(&mut self.buffers.tx, len)
+            .ok_or(Refusal::Full)?;
+        let written = request.encode(room).map_err(|_| Refusal::Header)?;
+        self.path.start(Some(request.answer()));
         self.path.tx.append(written);
         self.request_len = written;
         Ok(())

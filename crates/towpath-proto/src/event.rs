@@ -52,6 +52,8 @@ pub enum Outcome {
     Refused(ReasonCode),
     /// Its expiry interval passed before it could be sent.
     Expired,
+    /// It made room for newer messages ([`drop_oldest`](crate::client::Client::drop_oldest)).
+    Displaced,
     /// The server's limits do not admit it; the reason code says which.
     NotAdmitted(ReasonCode),
 }

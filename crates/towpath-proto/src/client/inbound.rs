@@ -68,7 +68,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
 
     /// Works off received bytes and what is due to be sent.
     pub(super) fn advance(&mut self) -> Result<Option<Found>, Fault> {
-        while self.climb()? {
+        while !self.paused && self.climb()? {
             let (_, mut wire, _, _) = self.split();
             // Whatever comes may want an answer. Without room for one, reading waits until bytes have left.
             if !wire.reserve_control() {
@@ -89,8 +89,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
             return Ok(Some(Found::Settled(settled)));
         }
         match self.stream_end {
-            Some(fault) => Err(self.path.ended_by(fault)),
-            None => Ok(None),
+            Some(fault) if !self.paused => Err(self.path.ended_by(fault)),
+            _ => Ok(None),
         }
     }
 

@@ -72,7 +72,7 @@ pub struct Upgrade<'a> {
     /// Path and query, beginning with `/`.
     pub target: &'a str,
     /// The subprotocols offered, separated by commas; `mqtt` for MQTT (MQTT 5 section 6).
-    pub subprotocols: &'static str,
+    pub subprotocols: &'a str,
     /// Further headers. Their values are not printed in traces.
     pub headers: &'a [(&'a str, &'a str)],
 }
@@ -83,11 +83,7 @@ enum Framing {
     /// MQTT lies in the byte stream as it is.
     None,
     /// The upgrade was asked for.
-    Upgrading {
-        answer: Answer,
-        /// Bytes of the answer's head so far.
-        head: usize,
-    },
+    Upgrading(Answer),
     /// WebSocket frames.
     Open(Deframer),
 }
@@ -126,10 +122,7 @@ impl Path {
     /// Begins an attempt. Nothing leaves before [`open_transport`](Self::open_transport).
     pub(crate) fn start(&mut self, framed: Option<Answer>) {
         *self = Self::new();
-        self.framing = framed.map_or(Framing::None, |answer| Framing::Upgrading {
-            answer,
-            head: 0,
-        });
+        self.framing = framed.map_or(Framing::None, Framing::Upgrading);
         self.tx.hold_at(0);
     }
 
@@ -139,7 +132,7 @@ impl Path {
     }
 
     pub(crate) const fn is_upgrading(&self) -> bool {
-        matches!(self.framing, Framing::Upgrading { .. })
+        matches!(self.framing, Framing::Upgrading(_))
     }
 
     pub(crate) fn expect_by(&mut self, now: Instant, patience: Duration) {
@@ -174,17 +167,16 @@ impl Path {
         traces: &mut Traces,
         now: Instant,
     ) -> Result<bool, Fault> {
-        let Framing::Upgrading { answer, head } = &mut self.framing else {
+        let Framing::Upgrading(answer) = &mut self.framing else {
             return Ok(true);
         };
         let full = self.rx.is_full(buffer);
         let Progress { consumed, done } = answer.absorb(self.rx.raw(buffer), full)?;
         self.rx.drop_raw(consumed);
-        *head = head.saturating_add(consumed);
         if !done {
             return Ok(false);
         }
-        traces.received(now, Rung::Upgrade, "101", *head);
+        traces.received(now, Rung::Upgrade, "101", answer.head_len());
         traces.reached(now, Rung::Upgrade);
         traces.reached(now, Rung::Ws);
         self.framing = Framing::Open(Deframer::new(Role::Client));
@@ -195,7 +187,7 @@ impl Path {
     /// The best fault for a byte stream that ended here.
     pub(crate) fn ended_by(&self, fault: Fault) -> Fault {
         match &self.framing {
-            Framing::Upgrading { answer, .. } => answer.eof().unwrap_or(fault),
+            Framing::Upgrading(answer) => answer.eof().unwrap_or(fault),
             _ => fault,
         }
     }

@@ -158,6 +158,7 @@ impl Session {
         };
         self.store.free(store.bytes_mut(), &record);
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.unsettled = self.unsettled.saturating_sub(1);
         Handled::Settled(Settled::answered(ack.packet_id, ack.reason))
     }
 
@@ -176,6 +177,7 @@ impl Session {
             };
             self.store.free(store.bytes_mut(), &record);
             self.in_flight = self.in_flight.saturating_sub(1);
+            self.unsettled = self.unsettled.saturating_sub(1);
             return Ok(Handled::Settled(Settled::answered(
                 ack.packet_id,
                 ack.reason,

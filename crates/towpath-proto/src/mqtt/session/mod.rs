@@ -110,6 +110,8 @@ pub(crate) struct Habits {
     pub(crate) pipeline: bool,
     /// The application acknowledges received messages itself.
     pub(crate) manual_acks: bool,
+    /// How many QoS 1 and 2 messages may be unacknowledged; 0: as many as the server takes.
+    pub(crate) window: u16,
 }
 
 /// The session.
@@ -125,6 +127,8 @@ pub struct Session {
     last_id: u16,
     /// QoS 1 and 2 messages sent on this connection and not acknowledged.
     in_flight: u16,
+    /// QoS 1 and 2 messages accepted from the application and not settled.
+    unsettled: usize,
     /// QoS 2 messages received whose PUBREL has not come.
     received: u16,
     /// What this side announced: receive maximum, topic alias maximum, maximum packet size.
@@ -145,6 +149,7 @@ impl Session {
             habits: Habits::default(),
             last_id: 0,
             in_flight: 0,
+            unsettled: 0,
             received: 0,
             own_receive_maximum: u16::MAX,
             own_alias_maximum: 0,
@@ -171,6 +176,15 @@ impl Session {
     /// QoS 1 and 2 messages sent on this connection and not acknowledged.
     pub(crate) const fn in_flight(&self) -> u16 {
         self.in_flight
+    }
+
+    /// QoS 1 and 2 messages accepted from the application and not settled, sent or not.
+    pub(crate) const fn unsettled(&self) -> usize {
+        self.unsettled
+    }
+
+    pub(crate) fn has_due(&mut self, store: &[u8]) -> bool {
+        self.store.next_due(store).is_some()
     }
 
     pub(crate) const fn own_packet_maximum(&self) -> u32 {

@@ -76,7 +76,19 @@ impl Session {
         publish
             .encode(self.version, None, &mut Writer::new(body))
             .map_err(|Short| Refusal::Full)?;
+        self.unsettled = self.unsettled.saturating_add(usize::from(id != 0));
         Ok(publish.packet_id)
+    }
+
+    /// Drops the oldest message that no connection has carried yet.
+    pub(crate) fn drop_oldest(&mut self, store: &mut dyn Buffer) -> Option<Settled> {
+        let record = self
+            .store
+            .iter(store.bytes())
+            .find(|record| record.state == State::Due)?;
+        self.store.free(store.bytes_mut(), &record);
+        self.unsettled = self.unsettled.saturating_sub(usize::from(record.id != 0));
+        Some(Settled::new(record.id, Outcome::Displaced))
     }
 
     fn admit(&self, publish: &Publish<'_>) -> Result<(), Refusal> {
@@ -296,6 +308,7 @@ impl Session {
             let hopeless = self.hopeless(&record, store.bytes(), wire);
             if let Some(outcome) = hopeless {
                 self.store.free(store.bytes_mut(), &record);
+                self.unsettled = self.unsettled.saturating_sub(usize::from(record.id != 0));
                 return Some(Settled::new(record.id, outcome));
             }
             if self.send_record(&record, wire, store, aliases).is_err() {
@@ -315,7 +328,15 @@ impl Session {
                 && matches!(record.state, State::Due | State::DueRequest);
         }
         let counts = qos > 0 && matches!(record.state, State::Due | State::DueAgain);
-        !counts || self.in_flight < self.limits.receive_maximum
+        !counts || self.in_flight < self.window()
+    }
+
+    /// How many messages may be unacknowledged: what the server takes, or fewer if the caller wants so.
+    fn window(&self) -> u16 {
+        match self.habits.window {
+            0 => self.limits.receive_maximum,
+            own => own.min(self.limits.receive_maximum),
+        }
     }
 
     /// Why a record will never be sent on this connection, if so.

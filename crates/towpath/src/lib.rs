@@ -1,0 +1,54 @@
+//! MQTT 3.1.1 and 5 over TCP and WebSockets, with errors that name the rung that broke.
+//!
+//! - [`tokio::Connection`] is driven in the caller's own task; nothing is spawned.
+//! - [`tokio::Client`] is a handle that can be cloned, with a task of its own behind it.
+//! - [`blocking::Connection`] is for programs without an async runtime.
+//! - [`embedded`] is for microcontrollers, over `embedded-io-async`; it needs neither `std` nor an allocator.
+//!
+//! All of them drive the same [`towpath_proto::Client`].
+#![cfg_attr(not(feature = "std"), no_std)]
+
+pub mod embedded;
+
+#[cfg(feature = "std")]
+mod backoff;
+#[cfg(feature = "std")]
+pub mod blocking;
+#[cfg(feature = "std")]
+mod endpoint;
+#[cfg(feature = "std")]
+mod error;
+#[cfg(feature = "std")]
+mod event;
+#[cfg(feature = "std")]
+mod host;
+#[cfg(feature = "std")]
+mod machine;
+#[cfg(feature = "std")]
+mod options;
+#[cfg(feature = "std")]
+pub mod tokio;
+
+pub use towpath_proto as proto;
+pub use towpath_proto::{
+    Blame, Code, Fault, Rung,
+    client::Outgoing,
+    event::Outcome,
+    mqtt::{
+        QoS, Version,
+        packet::{PacketId, RetainHandling, Subscription},
+        property::{Properties, Property, VarInt},
+        reason::ReasonCode,
+        session::{Limits, Refusal},
+        topic::{TopicFilter, TopicName},
+    },
+};
+
+#[cfg(feature = "std")]
+pub use self::{
+    backoff::Reconnect,
+    endpoint::{Endpoint, Scheme},
+    error::Error,
+    event::{Details, Event, Message},
+    options::{Full, Options, Will},
+};

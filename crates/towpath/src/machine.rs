@@ -1,0 +1,520 @@
+//! The core with a host's memory, and what the host adds: subscriptions that are made again, messages put together.
+//!
+//! No waiting happens here: [`Machine::turn`] moves bytes as far as the stream takes and gives them.
+
+use std::{collections::VecDeque, io, time::Duration};
+
+use towpath_proto::{
+    Buffers, Client, Code, Fault, Instant, Output, Rung,
+    event::{Connected, Event as Lent, Message as LentMessage},
+    mqtt::{
+        packet::Subscription,
+        property::{Properties, Property},
+    },
+};
+
+use crate::{
+    Error, Event, Full, Message, Options, Outgoing, PacketId, QoS, ReasonCode, Refusal,
+    TopicFilter,
+    backoff::Backoff,
+    host::{Entropy, Growable},
+};
+
+/// Bytes that wait for the wire before publishing waits for them to leave.
+pub(crate) const HIGH_WATER: usize = 64 << 10;
+
+/// The first size of the receive buffer, and the one up to which it doubles when reads fill it.
+const READ_FIRST: usize = 512;
+const READ_MOST: usize = 64 << 10;
+
+/// The byte stream, as far as it goes without waiting.
+pub(crate) trait Stream {
+    fn try_read(&self, bytes: &mut [u8]) -> io::Result<usize>;
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+/// What a turn came to.
+pub(crate) enum Turn {
+    Event(Event),
+    /// Wait for bytes, for time, and if `write` for room to write.
+    Wait {
+        until: Option<Instant>,
+        write: bool,
+    },
+}
+
+/// A subscription that is to outlive a session the server forgets.
+#[derive(Debug)]
+struct Kept {
+    filter: String,
+    options: (QoS, bool, bool, towpath_proto::mqtt::packet::RetainHandling),
+    identifier: Option<u32>,
+    /// The request that the server has not answered yet.
+    asked: Option<PacketId>,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) client: Client<Growable, Entropy>,
+    pub(crate) options: Box<Options>,
+    backoff: Backoff,
+    kept: Vec<Kept>,
+    /// A message whose pieces are put together, or a topic whose message is too large to keep.
+    partial: Option<Partial>,
+    /// Events beside those of the core.
+    events: VecDeque<Event>,
+    /// The identifier that an MQTT 5 server assigned.
+    assigned: Option<String>,
+    again: bool,
+    accepted_at: Option<Instant>,
+    read_size: usize,
+    trim: bool,
+}
+
+#[derive(Debug)]
+enum Partial {
+    Keeping(Message),
+    Skipping,
+}
+
+impl Machine {
+    pub(crate) fn new(options: Options) -> Self {
+        let packet = options.receive_limit.saturating_add(256);
+        let mut client = Client::new(
+            Buffers {
+                rx: Growable::new(packet),
+                tx: Growable::new(usize::MAX / 2),
+                store: Growable::new(options.store_limit),
+                aliases: Growable::new(
+                    usize::from(options.alias_maximum)
+                        .saturating_mul(1 << 17)
+                        .max(1 << 17),
+                ),
+            },
+            Entropy,
+        );
+        client.trace(options.trace);
+        Self {
+            client,
+            options: Box::new(options),
+            backoff: Backoff::default(),
+            kept: Vec::new(),
+            partial: None,
+            events: VecDeque::new(),
+            assigned: None,
+            again: false,
+            accepted_at: None,
+            read_size: READ_FIRST,
+            trim: false,
+        }
+    }
+
+    /// Begins an attempt.
+    pub(crate) fn begin(&mut self, now: Instant) -> Result<(), Error> {
+        self.partial = None;
+        let id = self.assigned.as_deref().unwrap_or(&self.options.client_id);
+        let client = &mut self.client;
+        self.options.begin(id, self.again, |start| {
+            client.start(now, start).map_err(Error::from)
+        })
+    }
+
+    /// The attempt failed below the byte stream.
+    pub(crate) fn failed(&mut self, now: Instant, fault: Fault) {
+        self.client.closed(now, fault);
+    }
+
+    /// Moves bytes both ways until there is an event or nothing can move.
+    pub(crate) fn turn(&mut self, stream: Option<&impl Stream>, now: Instant) -> Turn {
+        if let Some(event) = self.events.pop_front() {
+            return Turn::Event(event);
+        }
+        let mut write = false;
+        loop {
+            let step = match self.client.poll_output(now) {
+                Output::Transmit(bytes) => match stream.map(|stream| stream.try_write(bytes)) {
+                    Some(Ok(n)) => Step::Sent(n),
+                    Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Step::Blocked,
+                    Some(Err(error)) => Step::Broken(error),
+                    None => Step::Blocked,
+                },
+                Output::Trace(trace) => return Turn::Event(Event::Trace(trace)),
+                Output::Event(lent) => {
+                    if let Lent::Connected(connected) = &lent {
+                        Self::note_assigned(&mut self.assigned, connected);
+                    }
+                    Step::Event(keep(lent, &mut self.partial, self.options.receive_limit))
+                }
+                Output::Wait { until, .. } => Step::Wait(until),
+            };
+            match step {
+                Step::Sent(n) => self.client.transmitted(now, n),
+                Step::Event(kept) => {
+                    if let Some(event) = self.settle(kept, now) {
+                        return Turn::Event(event);
+                    }
+                }
+                Step::Broken(error) => self.read_then_fail(stream, now, &error),
+                Step::Blocked if write => {
+                    return Turn::Wait {
+                        until: None,
+                        write: true,
+                    };
+                }
+                Step::Blocked => {
+                    write = true;
+                    if !self.read(stream, now) {
+                        return Turn::Wait {
+                            until: None,
+                            write: true,
+                        };
+                    }
+                }
+                Step::Wait(until) => {
+                    if !self.read(stream, now) {
+                        self.trim(until, now);
+                        return Turn::Wait {
+                            until,
+                            write: false,
+                        };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads once. False if there was nothing to read, or no room.
+    fn read(&mut self, stream: Option<&impl Stream>, now: Instant) -> bool {
+        let Some(stream) = stream else { return false };
+        self.client.grow_rx(self.read_size);
+        let space = self.client.rx_space();
+        let room = space.len();
+        if room == 0 {
+            return false;
+        }
+        match stream.try_read(space) {
+            Ok(0) => self
+                .client
+                .closed(now, Fault::new(self.client.rung(), Code::Closed)),
+            Ok(n) => {
+                self.client.commit(now, n);
+                if n == room {
+                    self.read_size = room.saturating_mul(2).min(READ_MOST);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) => self
+                .client
+                .closed(now, crate::host::fault(self.client.rung(), &error)),
+        }
+        true
+    }
+
+    /// Writing failed. What the peer sent before is the evidence, so it is read first.
+    fn read_then_fail(&mut self, stream: Option<&impl Stream>, now: Instant, error: &io::Error) {
+        let fault = crate::host::fault(self.client.rung(), error);
+        if let Some(stream) = stream {
+            self.client.grow_rx(READ_MOST);
+            let space = self.client.rx_space();
+            if let Ok(n) = stream.try_read(space)
+                && n > 0
+            {
+                self.client.commit(now, n);
+            }
+        }
+        self.client.closed(now, fault);
+    }
+
+    /// Gives idle memory back after the connection was accepted, and at each look after a long silence.
+    fn trim(&mut self, until: Option<Instant>, now: Instant) {
+        let silent = until.is_some_and(|until| until.since(now) >= Duration::from_secs(1));
+        if self.trim && silent && self.client.unsettled() == 0 {
+            self.trim = false;
+            self.read_size = READ_FIRST;
+            self.client.release_idle();
+        }
+    }
+
+    /// Does what an event asks of the machine, and hands it on.
+    fn settle(&mut self, kept: Option<Event>, now: Instant) -> Option<Event> {
+        let mut event = kept?;
+        match &mut event {
+            Event::Connected {
+                session_present, ..
+            } => {
+                self.accepted_at = Some(now);
+                self.trim = true;
+                if !*session_present && self.again {
+                    self.subscribe_again();
+                }
+                self.again = true;
+            }
+            Event::Subscribed { packet_id, reasons } => self.answered(*packet_id, reasons),
+            Event::Disconnected { fault, retry_in } => {
+                let held = self
+                    .accepted_at
+                    .take()
+                    .map_or(Duration::ZERO, |at| now.since(at));
+                *retry_in = self.pause_after(fault, held);
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    fn pause_after(&mut self, fault: &Fault, held: Duration) -> Option<Duration> {
+        // What only a change of the options can mend is not tried again.
+        let hopeless = fault.code == Code::Unsupported;
+        if hopeless {
+            None
+        } else {
+            self.backoff.pause(self.options.reconnect, held)
+        }
+    }
+
+    /// Takes over the identifier that the server assigned, so that the next connection finds the session.
+    fn note_assigned(assigned: &mut Option<String>, connected: &Connected<'_>) {
+        let given = connected.properties.find(|p| {
+            if let Property::AssignedClientIdentifier(id) = p {
+                Some(id)
+            } else {
+                None
+            }
+        });
+        if let Some(id) = given {
+            *assigned = Some(id.to_owned());
+        }
+    }
+
+    /// Publishes, or keeps for later.
+    #[inline]
+    pub(crate) fn publish(&mut self, message: &Outgoing<'_>) -> Result<Option<PacketId>, Refusal> {
+        match self.client.publish(message) {
+            Err(Refusal::Full) if self.options.full == Full::DropOldest => {
+                self.publish_instead(message)
+            }
+            answer => answer,
+        }
+    }
+
+    #[cold]
+    fn publish_instead(&mut self, message: &Outgoing<'_>) -> Result<Option<PacketId>, Refusal> {
+        loop {
+            let Some(dropped) = self.client.drop_oldest() else {
+                return Err(Refusal::Full);
+            };
+            if let Some(event) = keep(dropped, &mut self.partial, 0) {
+                self.events.push_back(event);
+            }
+            match self.client.publish(message) {
+                Err(Refusal::Full) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Whether one more message of `qos` may be accepted.
+    #[inline]
+    pub(crate) fn has_window(&self, qos: QoS) -> bool {
+        qos == QoS::AtMostOnce
+            || !self.client.is_connected()
+            || self.client.unsettled() < self.window()
+    }
+
+    /// Whether half of the window is free, or there is no connection whose window could be.
+    pub(crate) fn has_half_window(&self) -> bool {
+        !self.client.is_connected() || self.client.unsettled() <= self.window() / 2
+    }
+
+    fn window(&self) -> usize {
+        if self.options.window == 0 {
+            usize::from(u16::MAX)
+        } else {
+            usize::from(self.options.window)
+        }
+    }
+
+    /// Whether nothing is kept that could make room.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.client.stored() == 0 && self.client.unsent() == 0
+    }
+
+    /// Whether something has to leave that could leave.
+    pub(crate) fn has_unsent(&mut self) -> bool {
+        self.client.unsent() > 0 || self.client.has_due()
+    }
+
+    pub(crate) fn subscribe(
+        &mut self,
+        list: &[Subscription<'_>],
+        identifier: Option<u32>,
+    ) -> Result<PacketId, Refusal> {
+        let packet_id = self.request(list, identifier)?;
+        for subscription in list {
+            self.kept
+                .retain(|kept| kept.filter != subscription.filter.as_str());
+            self.kept.push(Kept {
+                filter: subscription.filter.as_str().to_owned(),
+                options: (
+                    subscription.qos,
+                    subscription.no_local,
+                    subscription.retain_as_published,
+                    subscription.retain_handling,
+                ),
+                identifier,
+                asked: Some(packet_id),
+            });
+        }
+        Ok(packet_id)
+    }
+
+    fn request(
+        &mut self,
+        list: &[Subscription<'_>],
+        identifier: Option<u32>,
+    ) -> Result<PacketId, Refusal> {
+        let numbered = identifier.map(|id| [Property::SubscriptionIdentifier(crate::VarInt(id))]);
+        self.client.subscribe(
+            list,
+            numbered
+                .as_ref()
+                .map_or(Properties::NONE, |list| Properties::new(list)),
+        )
+    }
+
+    pub(crate) fn unsubscribe(&mut self, list: &[TopicFilter<'_>]) -> Result<PacketId, Refusal> {
+        let packet_id = self.client.unsubscribe(list, Properties::NONE)?;
+        self.kept
+            .retain(|kept| !list.iter().any(|filter| filter.as_str() == kept.filter));
+        Ok(packet_id)
+    }
+
+    /// The server forgot the session: its subscriptions are made again. Requests still open are sent again anyway.
+    fn subscribe_again(&mut self) {
+        for index in 0..self.kept.len() {
+            let Some(kept) = self.kept.get(index).filter(|kept| kept.asked.is_none()) else {
+                continue;
+            };
+            let Ok(filter) = TopicFilter::new(&kept.filter) else {
+                continue;
+            };
+            let (qos, no_local, retain_as_published, retain_handling) = kept.options;
+            let subscription = Subscription {
+                filter,
+                qos,
+                no_local,
+                retain_as_published,
+                retain_handling,
+            };
+            let numbered = kept
+                .identifier
+                .map(|id| [Property::SubscriptionIdentifier(crate::VarInt(id))]);
+            let properties = numbered
+                .as_ref()
+                .map_or(Properties::NONE, |list| Properties::new(list));
+            let asked = self.client.subscribe(&[subscription], properties);
+            if let (Ok(packet_id), Some(kept)) = (asked, self.kept.get_mut(index)) {
+                kept.asked = Some(packet_id);
+            }
+        }
+    }
+
+    /// SUBACK: what was refused is not asked for again.
+    fn answered(&mut self, packet_id: PacketId, reasons: &[ReasonCode]) {
+        let mut reasons = reasons.iter();
+        self.kept.retain_mut(|kept| {
+            if kept.asked != Some(packet_id) {
+                return true;
+            }
+            kept.asked = None;
+            !reasons.next().is_some_and(|reason| reason.is_error())
+        });
+    }
+}
+
+/// What to do after polling, free of the borrow.
+enum Step {
+    Sent(usize),
+    Blocked,
+    Broken(io::Error),
+    Event(Option<Event>),
+    Wait(Option<Instant>),
+}
+
+/// An owned event, `None` if there is nothing to tell yet.
+fn keep(lent: Lent<'_>, partial: &mut Option<Partial>, limit: usize) -> Option<Event> {
+    let reasons = |codes: &[u8]| codes.iter().map(|code| ReasonCode(*code)).collect();
+    Some(match lent {
+        Lent::Connected(connected) => Event::Connected {
+            session_present: connected.session_present,
+            limits: connected.limits,
+        },
+        Lent::Message(message) => return keep_message(&message, partial, limit),
+        Lent::Piece(piece) => {
+            let Some(Partial::Keeping(message)) = partial else {
+                return None;
+            };
+            message.payload.extend_from_slice(piece.bytes);
+            if !piece.is_last() {
+                return None;
+            }
+            let Some(Partial::Keeping(message)) = partial.take() else {
+                return None;
+            };
+            Event::Message(message)
+        }
+        Lent::Settled { packet_id, outcome } => Event::Settled { packet_id, outcome },
+        Lent::Dropped(outcome) => Event::Dropped(outcome),
+        Lent::Subscribed(suback) => Event::Subscribed {
+            packet_id: suback.packet_id,
+            reasons: reasons(suback.codes),
+        },
+        Lent::Unsubscribed(unsuback) => Event::Unsubscribed {
+            packet_id: unsuback.packet_id,
+            reasons: reasons(unsuback.codes),
+        },
+        Lent::Auth(auth) => {
+            let data = auth.properties.find(|p| {
+                if let Property::AuthenticationData(d) = p {
+                    Some(d)
+                } else {
+                    None
+                }
+            });
+            Event::Auth {
+                reason: auth.reason,
+                data: data.unwrap_or_default().to_vec(),
+            }
+        }
+        Lent::Disconnected => Event::Closed,
+        Lent::Failed(fault) => Event::Disconnected {
+            fault,
+            retry_in: None,
+        },
+        _ => return None,
+    })
+}
+
+fn keep_message(
+    message: &LentMessage<'_>,
+    partial: &mut Option<Partial>,
+    limit: usize,
+) -> Option<Event> {
+    if message.is_whole() {
+        return Some(Event::Message(Message::keep(message)));
+    }
+    if message.payload_len > limit {
+        *partial = Some(Partial::Skipping);
+        let topic = message.topic.as_str().to_owned();
+        return Some(Event::Oversized {
+            topic,
+            payload_len: message.payload_len,
+        });
+    }
+    *partial = Some(Partial::Keeping(Message::keep(message)));
+    None
+}
+
+/// The rung below which the driver climbs by itself.
+pub(crate) const STREAM: Rung = Rung::Tcp;

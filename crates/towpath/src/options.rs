@@ -1,0 +1,329 @@
+//! Everything a caller decides about a connection.
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use towpath_proto::{
+    Upgrade,
+    client::Start,
+    mqtt::{
+        packet::{Connect, Will as ConnectWill},
+        property::{Properties, Property},
+    },
+};
+
+use crate::{Endpoint, Error, QoS, Reconnect, Scheme, TopicName, Version, host};
+
+/// What to do with a message when the offline store is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Full {
+    /// Publishing waits until there is room.
+    #[default]
+    Wait,
+    /// Publishing fails with [`Refusal::Full`](crate::Refusal::Full).
+    Refuse,
+    /// The oldest messages that were not sent yet make room; each is reported as dropped.
+    DropOldest,
+}
+
+/// What the server publishes when this client vanishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Will {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
+    /// Its QoS.
+    pub qos: QoS,
+    /// Whether it is kept.
+    pub retain: bool,
+    /// Seconds that the server waits before (MQTT 5).
+    pub delay: u32,
+}
+
+/// The options of a connection. Each method sets one and answers the options again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Options {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) version: Version,
+    pub(crate) client_id: String,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) keep_alive: u16,
+    pub(crate) clean_start: bool,
+    pub(crate) session_expiry: Option<u32>,
+    pub(crate) receive_maximum: Option<u16>,
+    pub(crate) alias_maximum: u16,
+    pub(crate) will: Option<Will>,
+    pub(crate) auth: Option<(String, Vec<u8>)>,
+    pub(crate) user_properties: Vec<(String, String)>,
+    pub(crate) bind: Option<IpAddr>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) subprotocols: &'static str,
+    pub(crate) patience: Duration,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) pipeline: bool,
+    pub(crate) manual_acks: bool,
+    pub(crate) window: u16,
+    pub(crate) store_limit: usize,
+    pub(crate) receive_limit: usize,
+    pub(crate) full: Full,
+    pub(crate) trace: bool,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Password, authentication data and header values are secrets.
+        f.debug_struct("Options")
+            .field("endpoint", &self.endpoint)
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "(hidden)"))
+            .field("keep_alive", &self.keep_alive)
+            .field("clean_start", &self.clean_start)
+            .field("session_expiry", &self.session_expiry)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! setters {
+    ($( $(#[$doc:meta])* $name:ident: $kind:ty; )*) => {
+        $( $(#[$doc])* #[must_use] pub fn $name(mut self, $name: $kind) -> Self { self.$name = $name; self } )*
+    };
+}
+
+impl Options {
+    /// For the server behind `url`: MQTT 5, a random client identifier, keep alive of 60 s, clean start.
+    ///
+    /// # Errors
+    /// [`Error::Url`] with what is wrong.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Endpoint::parse(url).map(Self::to)
+    }
+
+    /// For `endpoint`, otherwise as [`new`](Self::new).
+    #[must_use]
+    pub fn to(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            version: Version::V5,
+            client_id: format!("towpath-{}", host::random_digits()),
+            user: None,
+            password: None,
+            keep_alive: 60,
+            clean_start: true,
+            session_expiry: None,
+            receive_maximum: None,
+            alias_maximum: 16,
+            will: None,
+            auth: None,
+            user_properties: Vec::new(),
+            bind: None,
+            headers: Vec::new(),
+            subprotocols: "mqtt",
+            patience: Duration::from_secs(10),
+            reconnect: Reconnect::default(),
+            pipeline: false,
+            manual_acks: false,
+            window: 1000,
+            store_limit: 64 << 20,
+            receive_limit: 16 << 20,
+            full: Full::default(),
+            trace: false,
+        }
+    }
+
+    setters! {
+        /// The protocol version. There is no falling back: what is asked for is what is spoken.
+        version: Version;
+        /// Seconds of silence after which a sign of life is sent; 0: none.
+        keep_alive: u16;
+        /// Whether the first connection begins without an earlier session.
+        clean_start: bool;
+        /// The highest topic alias the server may use (MQTT 5). The default is 16.
+        alias_maximum: u16;
+        /// How long each rung may take. The default is 10 s.
+        patience: Duration;
+        /// What to do when a connection ends.
+        reconnect: Reconnect;
+        /// Send commands behind CONNECT without waiting for CONNACK: saves a round trip.
+        pipeline: bool;
+        /// Acknowledge received messages by hand.
+        manual_acks: bool;
+        /// How many QoS 1 and 2 messages may be unacknowledged, 0: as many as the server takes. The default is 1000.
+        window: u16;
+        /// Bytes that messages which wait for the server may take, in memory. The default is 64 MiB.
+        store_limit: usize;
+        /// The largest packet received, bytes; announced to an MQTT 5 server. The default is 16 MiB.
+        receive_limit: usize;
+        /// What happens when the store is full. The default is to wait.
+        full: Full;
+        /// Report facts about the climb as [`Event::Trace`](crate::Event::Trace).
+        trace: bool;
+        /// The WebSocket subprotocols offered. The default is `mqtt`.
+        subprotocols: &'static str;
+    }
+
+    /// The client identifier.
+    #[must_use]
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.client_id = id.into();
+        self
+    }
+
+    /// User name and password.
+    #[must_use]
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<Vec<u8>>) -> Self {
+        self.user = Some(user.into());
+        self.password = Some(password.into());
+        self
+    }
+
+    /// The user name alone.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Seconds that the session outlives a connection (MQTT 5); `u32::MAX`: for ever.
+    #[must_use]
+    pub const fn session_expiry(mut self, seconds: u32) -> Self {
+        self.session_expiry = Some(seconds);
+        self
+    }
+
+    /// How many QoS 1 and 2 messages the server may send without acknowledgement (MQTT 5).
+    #[must_use]
+    pub const fn receive_maximum(mut self, messages: u16) -> Self {
+        self.receive_maximum = Some(messages);
+        self
+    }
+
+    /// What the server publishes when this client vanishes.
+    #[must_use]
+    pub fn will(mut self, will: Will) -> Self {
+        self.will = Some(will);
+        self
+    }
+
+    /// Enhanced authentication with this method and first data (MQTT 5).
+    #[must_use]
+    pub fn auth(mut self, method: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
+        self.auth = Some((method.into(), data.into()));
+        self
+    }
+
+    /// A user property of CONNECT (MQTT 5). May be called several times.
+    #[must_use]
+    pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.user_properties.push((name.into(), value.into()));
+        self
+    }
+
+    /// The source address.
+    #[must_use]
+    pub const fn bind(mut self, address: IpAddr) -> Self {
+        self.bind = Some(address);
+        self
+    }
+
+    /// A header of the WebSocket upgrade. May be called several times.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where the connection goes.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    fn properties(&self) -> Vec<Property<'_>> {
+        let mut list = Vec::new();
+        if self.version == Version::V311 {
+            return list;
+        }
+        if let Some(seconds) = self.session_expiry {
+            list.push(Property::SessionExpiryInterval(seconds));
+        }
+        if let Some(messages) = self.receive_maximum {
+            list.push(Property::ReceiveMaximum(messages));
+        }
+        if self.alias_maximum > 0 {
+            list.push(Property::TopicAliasMaximum(self.alias_maximum));
+        }
+        list.push(Property::MaximumPacketSize(
+            u32::try_from(self.receive_limit).unwrap_or(u32::MAX).max(1),
+        ));
+        if let Some((method, data)) = &self.auth {
+            list.push(Property::AuthenticationMethod(method));
+            list.push(Property::AuthenticationData(data));
+        }
+        for (name, value) in &self.user_properties {
+            list.push(Property::UserProperty((name, value)));
+        }
+        list
+    }
+
+    /// Hands the beginning of a connection to `begin`. `again`: it is not the first one.
+    pub(crate) fn begin<T>(
+        &self,
+        client_id: &str,
+        again: bool,
+        begin: impl FnOnce(&Start<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let properties = self.properties();
+        let delay = self.will.as_ref().map_or(0, |will| will.delay);
+        let delay_list = [Property::WillDelayInterval(delay)];
+        let will_properties = if delay > 0 {
+            Properties::new(&delay_list)
+        } else {
+            Properties::NONE
+        };
+        let will = match &self.will {
+            None => None,
+            Some(will) => Some(ConnectWill {
+                topic: TopicName::new(&will.topic).map_err(crate::Refusal::from)?,
+                payload: &will.payload,
+                qos: will.qos,
+                retain: will.retain,
+                properties: will_properties,
+            }),
+        };
+        let connect = Connect {
+            version: self.version,
+            // With MQTT 5 a later connection of this client may find its session again; in 3.1.1 not starting clean
+            // would make the server keep one for ever.
+            clean_start: self.clean_start && !(again && self.version == Version::V5),
+            keep_alive: self.keep_alive,
+            client_id,
+            will,
+            user_name: self.user.as_deref(),
+            password: self.password.as_deref(),
+            properties: Properties::new(&properties),
+        };
+        let host = self.endpoint.host_header();
+        let headers: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let upgrade = (self.endpoint.scheme == Scheme::Ws).then_some(Upgrade {
+            host: &host,
+            target: &self.endpoint.target,
+            subprotocols: self.subprotocols,
+            headers: &headers,
+        });
+        begin(&Start {
+            connect,
+            upgrade,
+            patience: self.patience,
+            pipeline: self.pipeline,
+            manual_acks: self.manual_acks,
+            window: self.window,
+        })
+    }
+}

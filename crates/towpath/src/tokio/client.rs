@@ -1,0 +1,417 @@
+//! A handle that can be cloned, with a task behind it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::sync::{Notify, oneshot};
+use towpath_proto::mqtt::{packet::Subscription, property::Properties, reason::ReasonCode};
+
+use super::link::{Access, Link};
+use crate::{
+    Error, Event, Fault, Full, Options, Outcome, Outgoing, PacketId, QoS, Refusal, TopicFilter,
+    TopicName,
+    machine::{HIGH_WATER, Machine},
+};
+
+/// Events that wait for the application before the connection stops reading.
+const MOST_WAITING: usize = 1024;
+
+/// What the handles and the task share.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// The task has to look again.
+    work: Notify,
+    /// Room came up, or the end.
+    room: Notify,
+    /// Events came up, or the end.
+    news: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    machine: Machine,
+    events: VecDeque<Event>,
+    receipts: HashMap<PacketId, oneshot::Sender<Outcome>>,
+    requests: HashMap<PacketId, oneshot::Sender<Vec<ReasonCode>>>,
+    /// The task waits and has to be woken for new work.
+    parked: bool,
+    closing: bool,
+    end: Option<Error>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while holding the lock would be a bug here, not in what the lock guards.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct ByLock(Arc<Shared>);
+
+impl Access for ByLock {
+    fn with<T>(&mut self, act: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut state = self.0.lock();
+        let full = state.events.len() >= MOST_WAITING;
+        state.machine.client.pause(full);
+        let answer = act(&mut state.machine);
+        state.parked = true;
+        answer
+    }
+
+    fn changed(&self) -> impl Future<Output = ()> + Send {
+        self.0.work.notified()
+    }
+}
+
+/// A handle to a connection. Clones share it; the connection closes when [`disconnect`](Self::disconnect) is called or
+/// the last handle and the [`Events`] are gone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    /// Ends the task when the last handle is dropped.
+    _alive: Arc<Alive>,
+}
+
+#[derive(Debug)]
+struct Alive(Arc<Shared>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.closing = true;
+        let _ = state
+            .machine
+            .client
+            .disconnect(ReasonCode::SUCCESS, Properties::NONE);
+        drop(state);
+        self.0.work.notify_one();
+    }
+}
+
+/// The events of a connection, in order.
+#[derive(Debug)]
+pub struct Events {
+    shared: Arc<Shared>,
+}
+
+/// Settles when the server has acknowledged a message. May be dropped.
+#[derive(Debug)]
+pub struct Receipt(Option<oneshot::Receiver<Outcome>>);
+
+impl Future for Receipt {
+    type Output = Result<Outcome, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            // QoS 0 has no acknowledgement.
+            None => Poll::Ready(Ok(Outcome::Acknowledged(ReasonCode::SUCCESS))),
+            Some(answer) => Pin::new(answer)
+                .poll(context)
+                .map(|answer| answer.map_err(|_| Error::Closed)),
+        }
+    }
+}
+
+impl Client {
+    /// Spawns the task that drives the connection, on the current tokio runtime.
+    #[must_use]
+    pub fn spawn(options: Options) -> (Self, Events) {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                machine: Machine::new(options),
+                events: VecDeque::new(),
+                receipts: HashMap::new(),
+                requests: HashMap::new(),
+                parked: true,
+                closing: false,
+                end: None,
+            }),
+            work: Notify::new(),
+            room: Notify::new(),
+            news: Notify::new(),
+        });
+        tokio::spawn(drive(
+            Link::new(ByLock(Arc::clone(&shared))),
+            Arc::clone(&shared),
+        ));
+        let alive = Arc::new(Alive(Arc::clone(&shared)));
+        (
+            Self {
+                shared: Arc::clone(&shared),
+                _alive: alive,
+            },
+            Events { shared },
+        )
+    }
+
+    /// Publishes. The [`Receipt`] settles when the server has acknowledged; it may be dropped.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the message can't be taken, [`Error::Closed`] once nothing follows.
+    pub async fn publish(
+        &self,
+        topic: &str,
+        payload: impl AsRef<[u8]>,
+        qos: QoS,
+    ) -> Result<Receipt, Error> {
+        let topic = TopicName::new(topic).map_err(Refusal::from)?;
+        self.send(&Outgoing::new(topic, payload.as_ref(), qos))
+            .await
+    }
+
+    /// Publishes a message with all its options, otherwise as [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    #[inline]
+    pub async fn send(&self, message: &Outgoing<'_>) -> Result<Receipt, Error> {
+        if let Some(receipt) = self.try_send(message, false)? {
+            return Ok(receipt);
+        }
+        loop {
+            let room = self.shared.room.notified();
+            if let Some(receipt) = self.try_send(message, true)? {
+                return Ok(receipt);
+            }
+            room.await;
+        }
+    }
+
+    /// Publishes if there is room; `None` if not. `patient`: it waited before, so only ample room counts.
+    fn try_send(&self, message: &Outgoing<'_>, patient: bool) -> Result<Option<Receipt>, Error> {
+        let mut state = self.shared.lock();
+        state.check()?;
+        let machine = &mut state.machine;
+        let window = if patient {
+            machine.has_half_window()
+        } else {
+            machine.has_window(message.qos)
+        };
+        let limit = if patient { HIGH_WATER / 2 } else { HIGH_WATER };
+        if machine.client.unsent() >= limit || (message.qos != QoS::AtMostOnce && !window) {
+            state.wake(&self.shared);
+            return Ok(None);
+        }
+        let id = match machine.publish(message) {
+            Ok(id) => id,
+            Err(Refusal::Full) if machine.options.full == Full::Wait && !machine.is_empty() => {
+                state.wake(&self.shared);
+                return Ok(None);
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let receipt = id.map(|id| {
+            let (sender, receiver) = oneshot::channel();
+            state.receipts.insert(id, sender);
+            receiver
+        });
+        state.wake(&self.shared);
+        Ok(Some(Receipt(receipt)))
+    }
+
+    /// Subscribes to one filter and waits for the server's answer. The subscription is made again after a reconnect.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it can't be taken, [`Error::Closed`] if no answer will come.
+    pub async fn subscribe(&self, filter: &str, qos: QoS) -> Result<ReasonCode, Error> {
+        let filter = TopicFilter::new(filter).map_err(Refusal::from)?;
+        let reasons = self
+            .subscribe_all(&[Subscription::new(filter, qos)], None)
+            .await?;
+        Ok(reasons
+            .first()
+            .copied()
+            .unwrap_or(ReasonCode::UNSPECIFIED_ERROR))
+    }
+
+    /// Subscribes to several filters and waits for one reason code each.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_all(
+        &self,
+        list: &[Subscription<'_>],
+        identifier: Option<u32>,
+    ) -> Result<Vec<ReasonCode>, Error> {
+        self.request(|machine| machine.subscribe(list, identifier))
+            .await
+    }
+
+    /// Ends the subscription to one filter and waits for the server's answer.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn unsubscribe(&self, filter: &str) -> Result<(), Error> {
+        let filter = TopicFilter::new(filter).map_err(Refusal::from)?;
+        self.request(|machine| machine.unsubscribe(&[filter]))
+            .await
+            .map(drop)
+    }
+
+    async fn request(
+        &self,
+        ask: impl FnOnce(&mut Machine) -> Result<PacketId, Refusal>,
+    ) -> Result<Vec<ReasonCode>, Error> {
+        let answer = {
+            let mut state = self.shared.lock();
+            state.check()?;
+            let id = ask(&mut state.machine)?;
+            let (sender, receiver) = oneshot::channel();
+            state.requests.insert(id, sender);
+            state.wake(&self.shared);
+            receiver
+        };
+        answer.await.map_err(|_| Error::Closed)
+    }
+
+    /// Acknowledges a message when [`Options::manual_acks`] is set.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there is no connection.
+    pub fn acknowledge(&self, qos: QoS, packet_id: PacketId) -> Result<(), Error> {
+        let mut state = self.shared.lock();
+        state.machine.client.acknowledge(qos, packet_id)?;
+        state.wake(&self.shared);
+        Ok(())
+    }
+
+    /// Waits until the server has acknowledged everything published so far, then says farewell.
+    ///
+    /// # Errors
+    /// [`Error::Path`] if the path breaks for good before.
+    pub async fn disconnect(&self) -> Result<(), Error> {
+        loop {
+            let room = self.shared.room.notified();
+            {
+                let mut state = self.shared.lock();
+                match &state.end {
+                    Some(Error::Closed) => return Ok(()),
+                    Some(error) => return Err(error.clone()),
+                    None => {}
+                }
+                if !state.closing && state.machine.client.is_settled() {
+                    state.closing = true;
+                    state
+                        .machine
+                        .client
+                        .disconnect(ReasonCode::SUCCESS, Properties::NONE)?;
+                }
+                state.wake(&self.shared);
+            }
+            room.await;
+        }
+    }
+
+    /// Whether the server has accepted the connection and it holds.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.shared.lock().machine.client.is_connected()
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<(), Error> {
+        match &self.end {
+            Some(error) => Err(error.clone()),
+            None if self.closing => Err(Error::Closed),
+            None => Ok(()),
+        }
+    }
+
+    /// Wakes the task if it waits.
+    #[inline]
+    fn wake(&mut self, shared: &Shared) {
+        if self.parked {
+            self.parked = false;
+            shared.work.notify_one();
+        }
+    }
+
+    /// Gives an event to who waits for it, or to the application.
+    fn deliver(&mut self, event: Event) {
+        match &event {
+            Event::Settled { packet_id, outcome } => {
+                if let Some(receipt) = self.receipts.remove(packet_id) {
+                    let _ = receipt.send(*outcome);
+                }
+                return;
+            }
+            Event::Subscribed { packet_id, reasons }
+            | Event::Unsubscribed { packet_id, reasons } => {
+                if let Some(request) = self.requests.remove(packet_id) {
+                    let _ = request.send(reasons.clone());
+                    return;
+                }
+            }
+            Event::Disconnected {
+                fault,
+                retry_in: None,
+            } => self.finish(Error::Path(*fault)),
+            Event::Closed => self.finish(Error::Closed),
+            _ => {}
+        }
+        self.events.push_back(event);
+    }
+
+    /// Nothing follows: everybody who waits learns it.
+    fn finish(&mut self, error: Error) {
+        self.end.get_or_insert(error);
+        self.receipts.clear();
+        self.requests.clear();
+    }
+}
+
+impl Events {
+    /// The next event; `None` after the last. Acknowledgements go to the [`Receipt`]s, answers to the waiting calls.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let news = self.shared.news.notified();
+            {
+                let mut state = self.shared.lock();
+                if let Some(event) = state.events.pop_front() {
+                    if state.events.len() == MOST_WAITING / 2 {
+                        state.wake(&self.shared);
+                    }
+                    return Some(event);
+                }
+                if state.end.is_some() {
+                    return None;
+                }
+            }
+            news.await;
+        }
+    }
+
+    /// The fault that ended the connection for good, if one did.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        if let Some(Error::Path(fault)) = self.shared.lock().end {
+            Some(fault)
+        } else {
+            None
+        }
+    }
+}
+
+/// The task.
+async fn drive(mut link: Link<ByLock>, shared: Arc<Shared>) {
+    loop {
+        let event = link.step().await;
+        tokio::task::coop::consume_budget().await;
+        if let Some(event) = event {
+            shared.lock().deliver(event);
+            shared.news.notify_one();
+        }
+        shared.room.notify_waiters();
+        if link.is_over() {
+            shared.news.notify_one();
+            return;
+        }
+    }
+}
