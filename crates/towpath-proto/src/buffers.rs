@@ -44,9 +44,10 @@ impl<const N: usize> Buffer for [u8; N] {
 #[derive(Debug)]
 pub struct Buffers<B> {
     /// Received bytes. It has to hold the largest packet except for the payload of a PUBLISH, which may come in pieces;
-    /// for WebSocket also one line of the HTTP answer's head that matters, about 128 bytes.
+    /// for WebSocket 140 bytes more, because a control frame may come inside a packet.
     pub rx: B,
-    /// Bytes to send. It has to hold the largest packet that is sent, or CONNECT and the HTTP request together.
+    /// Bytes to send. It has to hold the largest packet that is sent and 160 bytes more, which are kept for
+    /// acknowledgements, or CONNECT and the HTTP request together.
     pub tx: B,
     /// What outlives a connection: messages that are not acknowledged, each with a head of
     /// [`RECORD`](crate::mqtt::session::store::RECORD) bytes, and the identifiers of QoS 2 messages received.

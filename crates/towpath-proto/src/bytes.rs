@@ -85,8 +85,10 @@ impl<'a> Reader<'a> {
 /// A cursor over a slice to fill, with an optional WebSocket mask.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    buffer: &'a mut [u8],
-    at: usize,
+    /// What has not been written.
+    rest: &'a mut [u8],
+    /// The length of the whole slice.
+    whole: usize,
     /// The mask as it applies to the next byte written; zero writes plain bytes.
     key: u32,
 }
@@ -94,28 +96,44 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Writes plain bytes from the start of `buffer`.
     #[must_use]
+    #[inline]
     pub const fn new(buffer: &'a mut [u8]) -> Self {
         Self {
-            buffer,
-            at: 0,
+            whole: buffer.len(),
+            rest: buffer,
             key: 0,
         }
     }
 
     /// Writes bytes XORed with `key`, repeating, from the start of `buffer` (RFC 6455 section 5.3).
     #[must_use]
+    #[inline]
     pub const fn masked(buffer: &'a mut [u8], key: [u8; 4]) -> Self {
         Self {
-            buffer,
-            at: 0,
+            whole: buffer.len(),
+            rest: buffer,
             key: u32::from_le_bytes(key),
         }
     }
 
     /// Bytes written.
     #[must_use]
+    #[inline]
     pub const fn written(&self) -> usize {
-        self.at
+        self.whole - self.rest.len()
+    }
+
+    /// The next `n` bytes of room, which count as written.
+    #[inline]
+    fn room(&mut self, n: usize) -> Result<&'a mut [u8], Short> {
+        if n > self.rest.len() {
+            return Err(Short);
+        }
+        let (room, rest) = core::mem::take(&mut self.rest)
+            .split_at_mut_checked(n)
+            .ok_or(Short)?;
+        self.rest = rest;
+        Ok(room)
     }
 
     /// Appends `bytes`.
@@ -124,18 +142,64 @@ impl<'a> Writer<'a> {
     /// [`Short`] if they do not fit; nothing is written then.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), Short> {
-        let room = self
-            .buffer
-            .get_mut(self.at..)
-            .and_then(|rest| rest.get_mut(..bytes.len()))
-            .ok_or(Short)?;
+        let room = self.room(bytes.len())?;
         if self.key == 0 {
             room.copy_from_slice(bytes);
         } else {
-            copy_masked(room, bytes, self.key);
-            self.key = self.key.rotate_right((bytes.len() as u32 & 3) * 8);
+            self.put_masked(room, bytes);
         }
-        self.at += bytes.len();
+        Ok(())
+    }
+
+    /// Kept apart so that writing plain bytes is small enough to be inlined.
+    #[inline(never)]
+    fn put_masked(&mut self, room: &mut [u8], bytes: &[u8]) {
+        copy_masked(room, bytes, self.key);
+        self.key = self.key.rotate_right((bytes.len() as u32 & 3) * 8);
+    }
+
+    /// Appends the bytes of `array`: cheaper than [`put`](Self::put) where the number of bytes is fixed.
+    ///
+    /// # Errors
+    /// [`Short`] if they do not fit; nothing is written then.
+    #[inline]
+    pub fn array<const N: usize>(&mut self, array: [u8; N]) -> Result<(), Short> {
+        let room = self.room(N)?.first_chunk_mut::<N>().ok_or(Short)?;
+        *room = array;
+        if self.key != 0 {
+            self.mask(room);
+        }
+        Ok(())
+    }
+
+    /// Masks bytes that were just written.
+    #[inline(never)]
+    fn mask(&mut self, bytes: &mut [u8]) {
+        mask_in_place(bytes, self.key);
+        self.key = self.key.rotate_right((bytes.len() as u32 & 3) * 8);
+    }
+
+    /// Appends `head` bytes that `fill` writes and then `payload`. The head is written as it is and masked afterwards:
+    /// it consists of short fields, where masking each by itself costs more. The payload is masked while it is copied.
+    ///
+    /// # Errors
+    /// [`Short`] if they do not fit, or if `fill` says so.
+    #[inline]
+    pub(crate) fn head_and_payload(
+        &mut self,
+        head: usize,
+        payload: &[u8],
+        fill: impl FnOnce(&mut [u8]) -> Result<(), Short>,
+    ) -> Result<(), Short> {
+        let len = head.checked_add(payload.len()).ok_or(Short)?;
+        let (head, place) = self.room(len)?.split_at_mut_checked(head).ok_or(Short)?;
+        fill(head)?;
+        if self.key == 0 {
+            place.copy_from_slice(payload);
+        } else {
+            self.mask(head);
+            self.put_masked(place, payload);
+        }
         Ok(())
     }
 
@@ -145,11 +209,7 @@ impl<'a> Writer<'a> {
     /// [`Short`] if there is no room.
     #[inline]
     pub fn u8(&mut self, byte: u8) -> Result<(), Short> {
-        let room = self.buffer.get_mut(self.at).ok_or(Short)?;
-        *room = byte ^ self.key as u8;
-        self.key = self.key.rotate_right(8);
-        self.at += 1;
-        Ok(())
+        self.array([byte])
     }
 
     /// Appends two bytes, big endian.
@@ -158,7 +218,7 @@ impl<'a> Writer<'a> {
     /// [`Short`] if there is no room.
     #[inline]
     pub fn u16(&mut self, value: u16) -> Result<(), Short> {
-        self.put(&value.to_be_bytes())
+        self.array(value.to_be_bytes())
     }
 
     /// Appends four bytes, big endian.
@@ -167,27 +227,37 @@ impl<'a> Writer<'a> {
     /// [`Short`] if there is no room.
     #[inline]
     pub fn u32(&mut self, value: u32) -> Result<(), Short> {
-        self.put(&value.to_be_bytes())
+        self.array(value.to_be_bytes())
     }
 }
 
 /// Copies `from` to `to`, of the same length, XORed with `key` repeated from its low byte on.
-#[inline]
+#[inline(never)]
 pub(crate) fn copy_masked(to: &mut [u8], from: &[u8], key: u32) {
-    let wide = u64::from(key) << 32 | u64::from(key);
+    // Not inlined, since only parameters tell the compiler that the two do not overlap: without that no vector code.
+    // Nor does it know that the lengths are the same; said once here, it need not look at both below.
+    let Some(to) = to.get_mut(..from.len()) else {
+        return;
+    };
     // Blocks of a fixed size become straight vector code; 64 bytes are also a common payload.
     let (to_blocks, to_rest) = to.as_chunks_mut::<64>();
     let (from_blocks, from_rest) = from.as_chunks::<64>();
     for (to, from) in to_blocks.iter_mut().zip(from_blocks) {
-        copy_words(to, from, wide);
+        copy_words(to, from, key);
     }
-    if from_rest.is_empty() {
-        return;
+    if !from_rest.is_empty() {
+        copy_masked_rest(to_rest, from_rest, key);
     }
-    let (to_blocks, to_rest) = to_rest.as_chunks_mut::<16>();
-    let (from_blocks, from_rest) = from_rest.as_chunks::<16>();
+}
+
+/// The same for up to 63 bytes, kept apart so that the blocks above need no stack.
+#[inline(never)]
+fn copy_masked_rest(to: &mut [u8], from: &[u8], key: u32) {
+    let wide = u64::from(key) << 32 | u64::from(key);
+    let (to_blocks, to_rest) = to.as_chunks_mut::<16>();
+    let (from_blocks, from_rest) = from.as_chunks::<16>();
     for (to, from) in to_blocks.iter_mut().zip(from_blocks) {
-        copy_words(to, from, wide);
+        copy_words(to, from, key);
     }
     if let ([to, ..], [from, ..]) = (to_rest.as_chunks_mut::<8>().0, from_rest.as_chunks::<8>().0) {
         *to = (u64::from_le_bytes(*from) ^ wide).to_le_bytes();
@@ -215,15 +285,12 @@ fn copy_few(to: &mut [u8], from: &[u8], key: u32) {
     }
 }
 
+/// By four bytes, as the key is: spreading it over a vector takes fewer steps than spreading eight.
 #[inline]
-fn copy_words(to: &mut [u8], from: &[u8], wide: u64) {
-    for (to, from) in to
-        .as_chunks_mut::<8>()
-        .0
-        .iter_mut()
-        .zip(from.as_chunks::<8>().0)
-    {
-        *to = (u64::from_le_bytes(*from) ^ wide).to_le_bytes();
+fn copy_words(to: &mut [u8], from: &[u8], key: u32) {
+    let (to, from) = (to.as_chunks_mut::<4>().0, from.as_chunks::<4>().0);
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = (u32::from_le_bytes(*from) ^ key).to_le_bytes();
     }
 }
 

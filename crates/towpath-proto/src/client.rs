@@ -6,8 +6,11 @@
 //! [`closed`](Client::closed)); from the first byte on the ladder is climbed here.
 
 mod inbound;
+mod poll;
 
 use core::time::Duration;
+
+pub use poll::{Output, Ready};
 
 use crate::{
     buffers::{Buffer, Buffers, Random},
@@ -15,36 +18,18 @@ use crate::{
     fault::{Code, Fault},
     mqtt::{
         QoS, Version,
-        packet::{Auth, Connect, Disconnect, Packet, PacketId, Publish, Subscription},
+        packet::{Auth, Connect, Disconnect, Kind, Packet, PacketId, Publish, Subscription},
         property::{Place, Properties},
         reason::ReasonCode,
         session::{Due, Habits, Incoming, Limits, Phase, Refusal, Session, Settled},
         topic::{TopicFilter, TopicName},
     },
-    path::{Path, Reason, Upgrade, Wire},
+    path::{Path, Upgrade, Wire},
     rung::Rung,
     time::Instant,
-    trace::{Trace, Traces},
-    ws::{Opcode, handshake::Request},
+    trace::{Name, Traces},
+    ws::{self, Opcode, handshake::Request},
 };
-
-/// What [`Client::poll_output`] wants from the driver.
-#[derive(Debug)]
-pub enum Output<'a> {
-    /// Send these bytes, or some of them, and report with [`Client::transmitted`].
-    Transmit(&'a [u8]),
-    /// For the application.
-    Event(Event<'a>),
-    /// For the doctor. Comes only after [`Client::trace`] switched it on.
-    Trace(Trace),
-    /// Nothing to do before bytes arrive or time reaches `until`.
-    Wait {
-        /// When to call [`Client::handle_timeout`].
-        until: Option<Instant>,
-        /// What is waited for.
-        reason: Reason,
-    },
-}
 
 /// How to begin a connection.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +93,9 @@ impl<'a> Outgoing<'a> {
     }
 }
 
+/// The bytes of a masked close frame with its code.
+const CLOSE_ROOM: usize = 8;
+
 /// What the last event borrows, to be let go at the next call.
 #[derive(Debug, Clone, Copy)]
 struct Lent {
@@ -115,6 +103,8 @@ struct Lent {
     bytes: usize,
     /// The message to acknowledge then.
     ack: Option<(QoS, PacketId)>,
+    /// The QoS 2 message that was noted as received.
+    noted: Option<PacketId>,
 }
 
 /// A message that comes in pieces.
@@ -179,9 +169,20 @@ impl<B: Buffer, R: Random> Client<B, R> {
         }
     }
 
+    /// Says in which version commands are written down that come before the first [`start`](Self::start); that is MQTT
+    /// 5 otherwise.
+    pub const fn speak(&mut self, version: Version) {
+        self.session.version = version;
+    }
+
     /// Switches [`Output::Trace`] on or off.
     pub const fn trace(&mut self, on: bool) {
         self.traces.switch(on);
+    }
+
+    /// The generator, for what the application wants to be random.
+    pub const fn random(&mut self) -> &mut R {
+        &mut self.random
     }
 
     /// The buffers, for a look at their sizes.
@@ -241,6 +242,11 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.paused = paused;
     }
 
+    /// Whether [`pause`](Self::pause) is on.
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// Drops the oldest message that no connection has carried yet, and says which. `None` if there is none.
     pub fn drop_oldest(&mut self) -> Option<Event<'static>> {
         self.let_go();
@@ -286,8 +292,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.session
             .start(&start.connect, habits, &mut self.buffers.store)?;
         self.patience = start.patience;
+        self.put_back();
         self.lent = None;
-        self.found = None;
         self.pieces = None;
         self.stream_end = None;
         self.ending = None;
@@ -363,7 +369,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             self.enter(Rung::Upgrade);
             self.path.tx.hold_at(self.request_len);
             self.traces
-                .sent(now, Rung::Upgrade, "GET", self.request_len);
+                .sent(now, Rung::Upgrade, Name::GET, self.request_len);
         } else {
             self.enter_mqtt();
         }
@@ -379,8 +385,12 @@ impl<B: Buffer, R: Random> Client<B, R> {
     fn enter_mqtt(&mut self) {
         self.path.tx.release();
         self.enter(Rung::Mqtt);
-        self.traces
-            .sent(self.now, Rung::Mqtt, "CONNECT", self.connect_len);
+        self.traces.sent(
+            self.now,
+            Rung::Mqtt,
+            Name::packet(Kind::Connect),
+            self.connect_len,
+        );
     }
 
     /// Room for received bytes. Empty if the buffer is full of what was not polled out yet.
@@ -441,6 +451,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         if self.ending.is_some() {
+            if self.path.overdue(now).is_some() {
+                // The farewell does not leave: the end comes without it.
+                self.path.tx = crate::path::Tx::EMPTY;
+            }
             return;
         }
         if let Some(fault) = self.path.overdue(now) {
@@ -474,28 +488,46 @@ impl<B: Buffer, R: Random> Client<B, R> {
             return;
         }
         self.traces.failed(self.now, fault.rung);
-        if self.session.phase == Phase::Connected
-            && self.session.version == Version::V5
-            && self.stream_end.is_none()
-        {
-            let reason = disconnect_reason(&fault);
-            let (session, mut wire, _, _) = self.split();
-            if let Some(reason) = reason {
-                let disconnect = Disconnect {
-                    reason,
-                    properties: Properties::NONE,
-                };
-                // The farewell is a courtesy; without room there is none.
-                let _ = wire.packet(&Packet::Disconnect(disconnect), session.version);
-            }
+        if self.stream_end.is_some() {
+            // Answers to what was read last have nowhere to go.
+            self.path.tx = crate::path::Tx::EMPTY;
+        } else {
+            self.tell(&fault);
         }
-        let refused = fault.code == Code::ConnectRefused;
+        let refused = fault.code == Code::ConnectRefused || self.is_below_mqtt();
         self.session.end(refused, &mut self.buffers.store);
-        self.path.expect_nothing();
-        self.lent = None;
-        self.found = None;
+        self.path.expect_by(self.now, self.patience);
+        self.acknowledge_no_more();
         self.pieces = None;
         self.ending = Some(Ending::Failing(fault));
+    }
+
+    /// Nothing follows a farewell ([MQTT-3.14.4-2]). An event that was found is still handed out, unacknowledged.
+    const fn acknowledge_no_more(&mut self) {
+        if let Some(lent) = &mut self.lent {
+            lent.ack = None;
+        }
+    }
+
+    /// Tells the server why the attempt ends. A farewell is a courtesy; without room there is none.
+    fn tell(&mut self, fault: &Fault) {
+        let mqtt5 = self.session.phase == Phase::Connected && self.session.version == Version::V5;
+        let reason = disconnect_reason(fault);
+        if mqtt5 && let Some(reason) = reason {
+            let (session, mut wire, _, _) = self.split();
+            let disconnect = Disconnect {
+                reason,
+                properties: Properties::NONE,
+            };
+            let _ = wire.packet(&Packet::Disconnect(disconnect), session.version);
+        }
+        let broken_frames = fault.rung == Rung::Ws && fault.code != Code::WsClosed;
+        if self.path.is_websocket() && (broken_frames || reason.is_some()) {
+            // RFC 6455 section 7.1.7.
+            let code = ws::close_code(fault.code).to_be_bytes();
+            let (_, mut wire, _, _) = self.split();
+            let _ = wire.control_frame(Opcode::Close, &code);
+        }
     }
 
     /// Publishes. Without a connection the message waits in the session store.
@@ -606,12 +638,14 @@ impl<B: Buffer, R: Random> Client<B, R> {
             }
             properties.check(Place::DISCONNECT)?;
             let framed = self.path.is_framed();
+            let packet = Packet::Disconnect(Disconnect { reason, properties });
             let (session, mut wire, _, _) = self.split();
-            wire.packet(
-                &Packet::Disconnect(Disconnect { reason, properties }),
-                session.version,
-            )
-            .map_err(|_| Refusal::Full)?;
+            let len = packet.encoded_len(session.version).unwrap_or(usize::MAX);
+            if !wire.reserve(len, CLOSE_ROOM) {
+                return Err(Refusal::Full);
+            }
+            wire.packet(&packet, session.version)
+                .map_err(|_| Refusal::Full)?;
             if framed {
                 // RFC 6455 section 7.4.1: 1000, the purpose is fulfilled.
                 wire.control_frame(Opcode::Close, &1000u16.to_be_bytes())
@@ -622,88 +656,9 @@ impl<B: Buffer, R: Random> Client<B, R> {
             self.path.tx = crate::path::Tx::EMPTY;
         }
         self.path.expect_by(self.now, self.patience);
+        self.acknowledge_no_more();
         self.ending = Some(Ending::Disconnecting);
         Ok(())
-    }
-
-    /// What the driver has to do next. Call it until it says [`Output::Wait`].
-    pub fn poll_output(&mut self, now: Instant) -> Output<'_> {
-        self.now = now;
-        self.let_go();
-        if let Some(trace) = self.traces.take() {
-            return Output::Trace(trace);
-        }
-        if let Some(found) = self.found.take() {
-            return Output::Event(self.event(found));
-        }
-        if self.ending.is_none() {
-            match self.advance() {
-                Ok(Some(found)) => {
-                    if let Some(trace) = self.traces.take() {
-                        self.found = Some(found);
-                        return Output::Trace(trace);
-                    }
-                    return Output::Event(self.event(found));
-                }
-                Ok(None) => {}
-                Err(fault) => self.fail(fault),
-            }
-            if let Some(trace) = self.traces.take() {
-                return Output::Trace(trace);
-            }
-        }
-        if self.path.tx.has_sendable() && !self.is_over() {
-            return Output::Transmit(self.path.tx.sendable(&self.buffers.tx));
-        }
-        self.wait_or_end()
-    }
-
-    const fn is_over(&self) -> bool {
-        matches!(self.ending, Some(Ending::Over))
-    }
-
-    fn wait_or_end(&mut self) -> Output<'_> {
-        match self.ending {
-            Some(Ending::Failing(fault)) => {
-                self.ending = Some(Ending::Over);
-                self.path.tx = crate::path::Tx::EMPTY;
-                Output::Event(Event::Failed(fault))
-            }
-            Some(Ending::Disconnecting) => {
-                self.ending = Some(Ending::Over);
-                self.session.end(false, &mut self.buffers.store);
-                Output::Event(Event::Disconnected)
-            }
-            Some(Ending::Over) => Output::Wait {
-                until: None,
-                reason: Reason::Ended,
-            },
-            None => self.wait(),
-        }
-    }
-
-    fn wait(&self) -> Output<'_> {
-        if let Some(until) = self.path.deadline() {
-            let reason = match self.path.rung() {
-                Rung::Mqtt => Reason::Connack,
-                Rung::Upgrade => Reason::Upgrade,
-                _ => Reason::Transport,
-            };
-            return Output::Wait {
-                until: Some(until),
-                reason,
-            };
-        }
-        let asked = self.session.keep_alive.is_waiting_for_answer();
-        let reason = if asked {
-            Reason::PingAnswer
-        } else {
-            Reason::KeepAlive
-        };
-        Output::Wait {
-            until: self.session.keep_alive.deadline(),
-            reason,
-        }
     }
 }
 

@@ -91,7 +91,7 @@ impl Fault {
     }
 }
 
-/// One line: `rung: cause (number; "what the peer said"; clause). remedy`.
+/// One line: `rung: cause (number; peer says "..."; clause). remedy`.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.rung, self.code.cause())?;
@@ -107,7 +107,13 @@ impl fmt::Display for Fault {
         }
         if !self.detail.is_empty() {
             part(f)?;
-            write!(f, "peer says {:?}", self.detail)?;
+            // Below the byte stream, and about itself, this side speaks: an address, an error text.
+            let own = self.rung <= Rung::Tcp || matches!(self.code, Code::Io | Code::Unsupported);
+            if own {
+                write!(f, "{}", self.detail)?;
+            } else {
+                write!(f, "peer says {:?}", self.detail)?;
+            }
         }
         if !self.clause.is_empty() {
             part(f)?;

@@ -1,7 +1,7 @@
 //! The sans-I/O core of towpath: one ladder from the TCP byte stream to acknowledged MQTT messages.
 //!
 //! `no_std`, no allocation, no `unsafe`, no clock, no socket. Callers give buffers, bytes and the time;
-//! they take bytes to send, [`Event`](client::Event)s for the application and [`Trace`](trace::Trace)s for the doctor.
+//! they take bytes to send, [`Event`]s for the application and [`Trace`]s for the doctor.
 //!
 //! The driver law: mutate (`commit`, a command, `handle_timeout`), then drain
 //! [`poll_output`](client::Client::poll_output) until it says `Wait`.
@@ -23,7 +23,7 @@ pub mod trace;
 pub mod ws;
 
 pub use buffers::{Buffer, Buffers, Random};
-pub use client::{Client, Output};
+pub use client::{Client, Output, Ready};
 pub use event::Event;
 pub use fault::{Blame, Code, Fault};
 pub use path::{Reason, Upgrade};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// One step of a [path](crate::path::Path), from the wire upwards. The order is the order of climbing.
+/// One step of a [path](crate::path), from the wire upwards. The order is the order of climbing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rung {

@@ -1,6 +1,6 @@
 //! Facts about the climb, for the doctor and for `--trace`.
 
-use crate::{rung::Rung, time::Instant};
+use crate::{mqtt::packet::Kind, rung::Rung, time::Instant, ws::Opcode};
 
 /// One fact, stamped with the time it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,23 +29,103 @@ pub enum Fact {
     Failed,
 }
 
+/// What was sent or received, in one byte: an MQTT packet by its number, or one of the constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name(u8);
+
+impl Name {
+    /// The upgrade request.
+    pub(crate) const GET: Self = Self(16);
+    /// The answer that switches protocols.
+    pub(crate) const SWITCHING: Self = Self(17);
+
+    pub(crate) const fn packet(kind: Kind) -> Self {
+        Self(kind as u8)
+    }
+
+    pub(crate) const fn frame(opcode: Opcode) -> Self {
+        Self(match opcode {
+            Opcode::Close => 18,
+            Opcode::Ping => 19,
+            Opcode::Pong => 20,
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => 21,
+        })
+    }
+
+    const fn text(self) -> &'static str {
+        match self.0 {
+            16 => "GET",
+            17 => "101",
+            18 => "close",
+            19 => "ping",
+            20 => "pong",
+            number => match Kind::from_bits(number) {
+                Some(kind) => kind.name(),
+                None => "frame",
+            },
+        }
+    }
+}
+
 /// How many facts are kept between two polls. More of the same name in a row count as one.
 const KEPT: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Started,
+    Reached,
+    Failed,
+    Sent(Name),
+    Received(Name),
+}
+
+/// A fact in sixteen bytes.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    at: Instant,
+    len: u32,
+    rung: Rung,
+    what: What,
+}
+
+impl Kept {
+    const NONE: Self = Self {
+        at: Instant::ZERO,
+        len: 0,
+        rung: Rung::Link,
+        what: What::Started,
+    };
+
+    const fn trace(self) -> Trace {
+        let fact = match self.what {
+            What::Started => Fact::Started,
+            What::Reached => Fact::Reached,
+            What::Failed => Fact::Failed,
+            What::Sent(name) => Fact::Sent(name.text(), self.len),
+            What::Received(name) => Fact::Received(name.text(), self.len),
+        };
+        Trace {
+            at: self.at,
+            rung: self.rung,
+            fact,
+        }
+    }
+}
 
 /// Facts that were seen and not yet handed out.
 #[derive(Debug, Clone)]
 pub(crate) struct Traces {
+    facts: [Kept; KEPT],
+    len: u8,
     on: bool,
-    facts: [Option<Trace>; KEPT],
-    len: usize,
 }
 
 impl Traces {
     pub(crate) const fn new() -> Self {
         Self {
-            on: false,
-            facts: [None; KEPT],
+            facts: [Kept::NONE; KEPT],
             len: 0,
+            on: false,
         }
     }
 
@@ -54,83 +134,69 @@ impl Traces {
     }
 
     #[inline]
-    fn push(&mut self, at: Instant, rung: Rung, fact: Fact) {
+    fn push(&mut self, at: Instant, rung: Rung, what: What, len: usize) {
         if self.on {
-            self.keep(Trace { at, rung, fact });
+            self.keep(Kept {
+                at,
+                rung,
+                what,
+                len: u32::try_from(len).unwrap_or(u32::MAX),
+            });
         }
     }
 
     #[cold]
-    fn keep(&mut self, trace: Trace) {
-        let last = self
-            .len
-            .checked_sub(1)
-            .and_then(|last| self.facts.get_mut(last));
-        if let Some(Some(last)) = last
-            && last.rung == trace.rung
-            && same_name(&last.fact, &trace.fact)
-        {
-            *last = trace;
-            return;
-        }
-        if let Some(free) = self.facts.get_mut(self.len) {
-            *free = Some(trace);
-            self.len += 1;
-        } else {
-            // The newest fact is worth most: it says what came last.
-            self.facts.rotate_left(1);
-            if let Some(last) = self.facts.last_mut() {
-                *last = Some(trace);
+    fn keep(&mut self, fact: Kept) {
+        let (kept, free) = self
+            .facts
+            .split_at_mut_checked(usize::from(self.len))
+            .unwrap_or((&mut [], &mut []));
+        let named = matches!(fact.what, What::Sent(_) | What::Received(_));
+        match (kept.last_mut(), free.first_mut()) {
+            (Some(last), _) if named && last.what == fact.what && last.rung == fact.rung => {
+                *last = fact;
             }
+            (_, Some(free)) => {
+                *free = fact;
+                self.len += 1;
+            }
+            // The newest fact is worth most: it says what came last.
+            (Some(_), None) => {
+                self.facts.rotate_left(1);
+                if let Some(last) = self.facts.last_mut() {
+                    *last = fact;
+                }
+            }
+            (None, None) => {}
         }
     }
 
     pub(crate) fn take(&mut self) -> Option<Trace> {
-        if self.len == 0 {
-            return None;
-        }
-        let first = self.facts.first_mut().and_then(Option::take);
+        self.len = self.len.checked_sub(1)?;
+        let first = self.facts.first()?.trace();
         self.facts.rotate_left(1);
-        self.len -= 1;
-        first
+        Some(first)
     }
 
     pub(crate) fn started(&mut self, at: Instant, rung: Rung) {
-        self.push(at, rung, Fact::Started);
+        self.push(at, rung, What::Started, 0);
     }
 
     pub(crate) fn reached(&mut self, at: Instant, rung: Rung) {
-        self.push(at, rung, Fact::Reached);
+        self.push(at, rung, What::Reached, 0);
     }
 
     pub(crate) fn failed(&mut self, at: Instant, rung: Rung) {
-        self.push(at, rung, Fact::Failed);
+        self.push(at, rung, What::Failed, 0);
     }
 
     #[inline]
-    pub(crate) fn sent(&mut self, at: Instant, rung: Rung, name: &'static str, len: usize) {
-        self.push(
-            at,
-            rung,
-            Fact::Sent(name, u32::try_from(len).unwrap_or(u32::MAX)),
-        );
+    pub(crate) fn sent(&mut self, at: Instant, rung: Rung, name: Name, len: usize) {
+        self.push(at, rung, What::Sent(name), len);
     }
 
     #[inline]
-    pub(crate) fn received(&mut self, at: Instant, rung: Rung, name: &'static str, len: usize) {
-        self.push(
-            at,
-            rung,
-            Fact::Received(name, u32::try_from(len).unwrap_or(u32::MAX)),
-        );
-    }
-}
-
-fn same_name(a: &Fact, b: &Fact) -> bool {
-    match (a, b) {
-        (Fact::Sent(a, _), Fact::Sent(b, _)) | (Fact::Received(a, _), Fact::Received(b, _)) => {
-            a == b
-        }
-        _ => false,
+    pub(crate) fn received(&mut self, at: Instant, rung: Rung, name: Name, len: usize) {
+        self.push(at, rung, What::Received(name), len);
     }
 }

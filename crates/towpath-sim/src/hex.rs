@@ -54,7 +54,7 @@ pub fn hex(notation: &str) -> Vec<u8> {
     levels.remove(0)
 }
 
-fn varint(mut value: usize) -> Vec<u8> {
+pub(crate) fn varint(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let byte = (value & 0x7F) as u8;
@@ -67,7 +67,7 @@ fn varint(mut value: usize) -> Vec<u8> {
     }
 }
 
-/// Shows bytes as hexadecimal pairs with runs of text in quotes, in the notation of [`hex`].
+/// Shows bytes as hexadecimal pairs with runs of text in quotes, in the notation of [`hex()`].
 #[must_use]
 pub fn show(bytes: &[u8]) -> String {
     let plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b'\'';

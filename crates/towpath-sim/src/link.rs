@@ -192,14 +192,11 @@ impl Link {
     /// When the next bytes arrive that are still under way.
     #[must_use]
     pub fn next_arrival(&self, now: Instant) -> Option<Instant> {
-        [
-            (Direction::Up, &self.up),
-            (Direction::Down, &self.down),
-        ]
-        .into_iter()
-        .filter(|(way, _)| !self.broken || self.still_arrives(*way))
-        .filter_map(|(_, pipe)| pipe.arrivals.iter().map(|(at, _)| *at).find(|at| *at > now))
-        .min()
+        [(Direction::Up, &self.up), (Direction::Down, &self.down)]
+            .into_iter()
+            .filter(|(way, _)| !self.broken || self.still_arrives(*way))
+            .filter_map(|(_, pipe)| pipe.arrivals.iter().map(|(at, _)| *at).find(|at| *at > now))
+            .min()
     }
 }
 

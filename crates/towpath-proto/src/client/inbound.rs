@@ -6,15 +6,16 @@ use crate::{
     event::{Connected, Event, Message, Piece},
     fault::{Code, Fault},
     mqtt::{
-        Invalid,
+        Invalid, QoS,
         decode::Header,
         packet::{Kind, Packet},
         property::Properties,
         session::{Handled, Incoming, Phase, Place, Settled},
         topic::TopicName,
     },
-    path::{Path, Unframed, frame_name},
+    path::{Path, Unframed},
     rung::Rung,
+    trace::Name,
     ws::Opcode,
 };
 
@@ -33,7 +34,12 @@ pub(super) enum Found {
         payload_len: usize,
     },
     Settled(Settled),
+    /// The end of the attempt, which `Client::ending` tells.
+    End,
 }
+
+/// How an HTTP server begins.
+const HTTP: &[u8] = b"HTTP";
 
 /// What looking for a packet came to.
 enum Next {
@@ -125,7 +131,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
 
     fn control_frame(&mut self, opcode: Opcode, skip: usize, take: usize) -> Result<(), Fault> {
         self.traces
-            .received(self.now, Rung::Ws, frame_name(opcode), take);
+            .received(self.now, Rung::Ws, Name::frame(opcode), take);
         let mut copy = [0; crate::ws::frame::CONTROL_MAX];
         let raw = self.path.rx.raw(&self.buffers.rx);
         let payload = raw.get(skip..skip.saturating_add(take)).unwrap_or(&[]);
@@ -137,10 +143,13 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let answer = match opcode {
             Opcode::Ping => wire.control_frame(Opcode::Pong, copy),
             Opcode::Close => {
-                // RFC 6455 section 5.5.1: a close is answered with a close that repeats its code.
-                let code = copy.get(..2).unwrap_or(&[]);
-                let _ = wire.control_frame(Opcode::Close, code);
-                return Err(Path::closed_by_peer(copy));
+                let fault = Path::closed_by_peer(copy);
+                if fault.code == Code::WsClosed {
+                    // RFC 6455 section 5.5.1: a close is answered with a close that repeats its code.
+                    let code = copy.get(..2).unwrap_or(&[]);
+                    let _ = wire.control_frame(Opcode::Close, code);
+                }
+                return Err(fault);
             }
             _ => Ok(()),
         };
@@ -155,6 +164,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let header = match Header::decode(bytes, self.session.version) {
             Ok(Some(header)) => header,
             Ok(None) => return Ok(Next::Need),
+            Err(_) if self.may_be_foreign(bytes) => return Ok(Next::Need),
             Err(invalid) => return Err(self.not_mqtt(invalid)),
         };
         let available = bytes.len();
@@ -164,7 +174,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
                 .number(u32::try_from(whole).unwrap_or(u32::MAX))
                 .clause("[MQTT-3.1.2-24]"));
         }
-        if available < whole && self.path.rx.reserve(&mut self.buffers.rx, whole) {
+        let framed = self.path.is_framed();
+        if available < whole && self.path.rx.reserve(&mut self.buffers.rx, whole, framed) {
             return Ok(Next::Need);
         }
         if header.kind == Kind::Publish {
@@ -177,6 +188,13 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.next_packet(&header)
     }
 
+    /// Whether an answer that is no MQTT begins like one of another protocol, and more of it would tell.
+    fn may_be_foreign(&self, bytes: &[u8]) -> bool {
+        self.session.phase == Phase::Connecting
+            && (matches!(bytes, [0x15 | 0x16])
+                || (bytes.len() < HTTP.len() && HTTP.starts_with(bytes)))
+    }
+
     /// The fault for bytes that can't begin a packet.
     fn not_mqtt(&self, invalid: Invalid) -> Fault {
         let bytes = self.path.rx.mqtt(&self.buffers.rx);
@@ -184,7 +202,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             if matches!(bytes, [0x15 | 0x16, 0x03, ..]) {
                 return Fault::new(Rung::Mqtt, Code::PeerSpeaksTls);
             }
-            if bytes.starts_with(b"HTTP") {
+            if bytes.starts_with(HTTP) {
                 return Fault::new(Rung::Mqtt, Code::PeerSpeaksHttp);
             }
         }
@@ -201,7 +219,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         };
         let packet = Packet::decode_body(header, body, self.session.version)?;
         self.traces
-            .received(self.now, Rung::Mqtt, header.kind.name(), len);
+            .received(self.now, Rung::Mqtt, Name::packet(header.kind), len);
         let mut wire = crate::path::Wire {
             framed: self.path.is_framed(),
             tx: &mut self.path.tx,
@@ -222,6 +240,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
                 self.lent = Some(Lent {
                     bytes: len,
                     ack: None,
+                    noted: None,
                 });
                 Ok(Next::Found(Found::Packet(at, len)))
             }
@@ -248,14 +267,19 @@ impl<B: Buffer, R: Random> Client<B, R> {
             &mut self.buffers.aliases,
         )?;
         let Some(incoming) = head else {
-            if self.path.rx.is_full(&self.buffers.rx) && !self.path.is_framed() {
+            let framed = self.path.is_framed();
+            if self.path.rx.is_full_of_mqtt(&self.buffers.rx, framed) {
                 let len = u32::try_from(header.packet_len()).unwrap_or(u32::MAX);
                 return Err(Fault::new(Rung::Mqtt, Code::BufferTooSmall).number(len));
             }
             return Ok(Next::Need);
         };
-        self.traces
-            .received(self.now, Rung::Mqtt, "PUBLISH", header.packet_len());
+        self.traces.received(
+            self.now,
+            Rung::Mqtt,
+            Name::packet(Kind::Publish),
+            header.packet_len(),
+        );
         let head_len = incoming.payload_at.saturating_sub(at);
         let here = available.min(header.packet_len()).saturating_sub(head_len);
         if here < incoming.payload_len || incoming.repeated {
@@ -272,7 +296,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .packet_id
             .filter(|_| acknowledge)
             .map(|id| (incoming.qos, id));
-        self.lent = Some(Lent { bytes, ack });
+        let noted = incoming
+            .packet_id
+            .filter(|_| last && incoming.qos == QoS::ExactlyOnce && !incoming.repeated);
+        self.lent = Some(Lent { bytes, ack, noted });
     }
 
     fn first_piece(
@@ -336,6 +363,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let slice = |from: usize, to: usize| rx.get(from..to).unwrap_or(&[]);
         match found {
             Found::Settled(which) => settled(which),
+            // The end borrows nothing and is handed out before it comes here.
+            Found::End => Event::Disconnected,
             Found::Piece {
                 at,
                 len,

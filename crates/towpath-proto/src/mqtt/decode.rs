@@ -1,12 +1,14 @@
 //! Bytes to packets, both versions, with the clause beside each check.
 
+mod connect;
+
 use super::{
     Invalid, QoS, Version,
     packet::{
         Ack, Auth, Connack, Connect, Disconnect, Kind, List, Packet, PacketId, Publish, Suback,
-        Subscribe, Subscription, Unsubscribe, Will, decode_filter,
+        Subscribe, Subscription, Unsubscribe, decode_filter,
     },
-    property::{Place, Properties},
+    property::{Place, Properties, Property},
     reason::ReasonCode,
     topic::{TopicName, check_utf8},
 };
@@ -41,6 +43,11 @@ impl Header {
         if !flags_allowed(kind, flags) {
             return Err(Invalid::malformed(
                 "[MQTT-2.1.3-1] reserved flag bits of the fixed header",
+            ));
+        }
+        if kind == Kind::Auth && version == Version::V311 {
+            return Err(Invalid::malformed(
+                "MQTT 3.1.1 2.2.1 packet type 15 is reserved",
             ));
         }
         if let Some(&byte) = rest.first()
@@ -94,12 +101,27 @@ fn long_remaining(bytes: &[u8], version: Version) -> Result<Option<(u32, u8)>, I
 }
 
 /// MQTT 5 section 2.1.3, table 2-2. The flags of PUBLISH are checked where they are read.
+#[inline]
 const fn flags_allowed(kind: Kind, flags: u8) -> bool {
-    match kind {
-        Kind::Publish => true,
-        Kind::Pubrel | Kind::Subscribe | Kind::Unsubscribe => flags == 2,
-        _ => flags == 0,
-    }
+    const WITH_2: u16 =
+        1 << Kind::Pubrel as u8 | 1 << Kind::Subscribe as u8 | 1 << Kind::Unsubscribe as u8;
+    let wanted = ((WITH_2 >> kind as u8) as u8 & 1) << 1;
+    flags == wanted || matches!(kind, Kind::Publish)
+}
+
+/// The flags of a PUBLISH and the places of its body's ends, if `bytes` begin with one that is complete and has a
+/// remaining length of one or two bytes. That is most of all traffic, so it takes no detours.
+#[inline]
+fn common_publish(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (first, remaining, from) = match *bytes {
+        [first, low @ 0..=0x7F, ..] => (first, usize::from(low), 2),
+        [first, low, high @ 1..=0x7F, ..] => {
+            (first, usize::from(low & 0x7F) | usize::from(high) << 7, 3)
+        }
+        _ => return None,
+    };
+    let to = from + remaining;
+    (first >> 4 == Kind::Publish as u8 && to <= bytes.len()).then_some((first & 0x0F, from, to))
 }
 
 impl<'a> Packet<'a> {
@@ -109,6 +131,17 @@ impl<'a> Packet<'a> {
     /// The clause that the packet breaks.
     #[inline]
     pub fn decode(bytes: &'a [u8], version: Version) -> Result<Option<(Self, usize)>, Invalid> {
+        if let Some((flags, from, to)) = common_publish(bytes)
+            && let Some(body) = bytes.get(from..to)
+        {
+            let publish = Publish::decode_body(flags, body, version)?;
+            return Ok(Some((Packet::Publish(publish), to)));
+        }
+        Self::decode_any(bytes, version)
+    }
+
+    #[inline(never)]
+    fn decode_any(bytes: &'a [u8], version: Version) -> Result<Option<(Self, usize)>, Invalid> {
         let Some(header) = Header::decode(bytes, version)? else {
             return Ok(None);
         };
@@ -127,12 +160,10 @@ impl<'a> Packet<'a> {
     /// The clause that the packet breaks.
     #[inline]
     pub fn decode_body(header: &Header, body: &'a [u8], version: Version) -> Result<Self, Invalid> {
-        let mut reader = Reader::new(body);
         if header.kind == Kind::Publish {
-            let mut publish = Publish::decode_head(header.flags, &mut reader, version)?;
-            publish.payload = reader.rest();
-            return Ok(Packet::Publish(publish));
+            return Publish::decode_body(header.flags, body, version).map(Packet::Publish);
         }
+        let mut reader = Reader::new(body);
         let packet = decode_other(header.kind, &mut reader, version)?;
         if reader.is_empty() {
             Ok(packet)
@@ -153,10 +184,10 @@ fn decode_other<'a>(
         Kind::Connect => Packet::Connect(Connect::decode(reader)?),
         Kind::Connack => Packet::Connack(Connack::decode(reader, version)?),
         Kind::Publish => return Err(Invalid::malformed("MQTT 5 3.3")),
-        Kind::Puback => Packet::Puback(Ack::decode(reader, version)?),
-        Kind::Pubrec => Packet::Pubrec(Ack::decode(reader, version)?),
-        Kind::Pubrel => Packet::Pubrel(Ack::decode(reader, version)?),
-        Kind::Pubcomp => Packet::Pubcomp(Ack::decode(reader, version)?),
+        Kind::Puback => Packet::Puback(Ack::decode(kind, reader, version)?),
+        Kind::Pubrec => Packet::Pubrec(Ack::decode(kind, reader, version)?),
+        Kind::Pubrel => Packet::Pubrel(Ack::decode(kind, reader, version)?),
+        Kind::Pubcomp => Packet::Pubcomp(Ack::decode(kind, reader, version)?),
         Kind::Subscribe => Packet::Subscribe(Subscribe::decode(reader, version)?),
         Kind::Suback => Packet::Suback(Suback::decode(reader, version)?),
         Kind::Unsubscribe => Packet::Unsubscribe(Unsubscribe::decode(reader, version)?),
@@ -164,18 +195,41 @@ fn decode_other<'a>(
         Kind::Pingreq => Packet::Pingreq,
         Kind::Pingresp => Packet::Pingresp,
         Kind::Disconnect => {
-            let (reason, properties) = decode_reason(reader, version, Place::DISCONNECT)?;
+            let (reason, properties) = decode_reason(kind, reader, version, Place::DISCONNECT)?;
             Packet::Disconnect(Disconnect { reason, properties })
         }
         Kind::Auth => {
-            if version == Version::V311 {
-                return Err(Invalid::malformed(
-                    "MQTT 3.1.1 2.2.1 packet type 15 is reserved",
-                ));
-            }
-            let (reason, properties) = decode_reason(reader, version, Place::AUTH)?;
-            Packet::Auth(Auth { reason, properties })
+            let (reason, properties) = decode_reason(kind, reader, version, Place::AUTH)?;
+            let auth = Auth { reason, properties };
+            auth.check()?;
+            Packet::Auth(auth)
         }
+    })
+}
+
+/// A reason code of `kind`.
+#[inline]
+fn reason_code(kind: Kind, code: u8) -> Result<ReasonCode, Invalid> {
+    let reason = ReasonCode(code);
+    if reason.is_understood_in(kind) {
+        Ok(reason)
+    } else {
+        Err(unknown_reason(kind))
+    }
+}
+
+#[cold]
+const fn unknown_reason(kind: Kind) -> Invalid {
+    Invalid::protocol(match kind {
+        Kind::Connack => "[MQTT-3.2.2-8] no reason code of CONNACK",
+        Kind::Puback => "[MQTT-3.4.2-1] no reason code of PUBACK",
+        Kind::Pubrec => "[MQTT-3.5.2-1] no reason code of PUBREC",
+        Kind::Pubrel => "[MQTT-3.6.2-1] no reason code of PUBREL",
+        Kind::Pubcomp => "[MQTT-3.7.2-1] no reason code of PUBCOMP",
+        Kind::Suback => "[MQTT-3.9.3-2] no reason code of SUBACK",
+        Kind::Unsuback => "[MQTT-3.11.3-2] no reason code of UNSUBACK",
+        Kind::Disconnect => "[MQTT-3.14.2-1] no reason code of DISCONNECT",
+        _ => "[MQTT-3.15.2-1] no reason code of AUTH",
     })
 }
 
@@ -210,169 +264,15 @@ fn properties<'a>(
     }
 }
 
-impl<'a> Connect<'a> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        let unsupported = |clause| Invalid {
-            reason: ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
-            clause,
-        };
-        if binary(reader)? != b"MQTT" {
-            return Err(unsupported("[MQTT-3.1.2-1] the protocol name is not MQTT"));
-        }
-        let version = match reader.u8()? {
-            4 => Version::V311,
-            5 => Version::V5,
-            _ => {
-                return Err(unsupported(
-                    "[MQTT-3.1.2-2] the protocol version is neither 3.1.1 nor 5",
-                ));
-            }
-        };
-        let flags = ConnectFlags::decode(reader.u8()?, version)?;
-        let keep_alive = reader.u16()?;
-        let properties = properties(reader, version, Place::CONNECT)?;
-        let client_id = text(reader)?;
-        if client_id.is_empty() && version == Version::V311 && !flags.has(ConnectFlags::CLEAN) {
-            let reason = ReasonCode::CLIENT_IDENTIFIER_NOT_VALID;
-            return Err(Invalid {
-                reason,
-                clause: "[MQTT-3.1.3-8] no client identifier and no clean session",
-            });
-        }
-        let will = if flags.has(ConnectFlags::WILL) {
-            Some(Will::decode(reader, version, flags)?)
-        } else {
-            None
-        };
-        let user_name = if flags.has(ConnectFlags::USER) {
-            Some(text(reader)?)
-        } else {
-            None
-        };
-        let password = if flags.has(ConnectFlags::PASSWORD) {
-            Some(binary(reader)?)
-        } else {
-            None
-        };
-        let clean_start = flags.has(ConnectFlags::CLEAN);
-        Ok(Self {
-            version,
-            clean_start,
-            keep_alive,
-            client_id,
-            will,
-            user_name,
-            password,
-            properties,
-        })
-    }
-}
-
-/// The flags of CONNECT (MQTT 5 section 3.1.2.3).
-#[derive(Clone, Copy)]
-struct ConnectFlags(u8);
-
-impl ConnectFlags {
-    const CLEAN: u8 = 0x02;
-    const WILL: u8 = 0x04;
-    const WILL_QOS: u8 = 0x18;
-    const WILL_RETAIN: u8 = 0x20;
-    const PASSWORD: u8 = 0x40;
-    const USER: u8 = 0x80;
-
-    fn decode(bits: u8, version: Version) -> Result<Self, Invalid> {
-        let flags = Self(bits);
-        if flags.has(1) {
-            return Err(Invalid::malformed(
-                "[MQTT-3.1.2-3] the reserved connect flag is set",
-            ));
-        }
-        if !flags.has(Self::WILL) && flags.has(Self::WILL_QOS | Self::WILL_RETAIN) {
-            return Err(Invalid::malformed(
-                "[MQTT-3.1.2-11] will QoS or retain without a will",
-            ));
-        }
-        if flags.0 & Self::WILL_QOS == Self::WILL_QOS {
-            return Err(Invalid::malformed("[MQTT-3.1.2-12] the will has QoS 3"));
-        }
-        if version == Version::V311 && flags.has(Self::PASSWORD) && !flags.has(Self::USER) {
-            return Err(Invalid::malformed(
-                "MQTT 3.1.1 [MQTT-3.1.2-22] a password without a user name",
-            ));
-        }
-        Ok(flags)
-    }
-
-    const fn has(self, bits: u8) -> bool {
-        self.0 & bits != 0
-    }
-}
-
-impl<'a> Will<'a> {
-    fn decode(
-        reader: &mut Reader<'a>,
-        version: Version,
-        flags: ConnectFlags,
-    ) -> Result<Self, Invalid> {
-        let properties = properties(reader, version, Place::WILL)?;
-        let topic = TopicName::from_wire(binary(reader)?)?;
-        if topic.is_empty() {
-            return Err(Invalid::protocol("[MQTT-4.7.3-1] the will topic is empty"));
-        }
-        let payload = binary(reader)?;
-        let qos = QoS::from_bits((flags.0 & ConnectFlags::WILL_QOS) >> 3).unwrap_or_default();
-        Ok(Self {
-            topic,
-            payload,
-            qos,
-            retain: flags.has(ConnectFlags::WILL_RETAIN),
-            properties,
-        })
-    }
-}
-
-impl<'a> Connack<'a> {
-    fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let flags = reader.u8()?;
-        if flags & 0xFE != 0 {
-            return Err(Invalid::malformed(
-                "[MQTT-3.2.2-1] reserved connect acknowledge flags are set",
-            ));
-        }
-        let code = reader.u8()?;
-        let reason = if version == Version::V5 {
-            ReasonCode(code)
-        } else {
-            ReasonCode::from_v311_connack(code).ok_or(Invalid::malformed(
-                "MQTT 3.1.1 3.2.2.3 a reserved connect return code",
-            ))?
-        };
-        let session_present = flags == 1;
-        if session_present && reason != ReasonCode::SUCCESS {
-            return Err(Invalid::protocol(
-                "[MQTT-3.2.2-6] session present on a refused connection",
-            ));
-        }
-        // A server that refuses the version answers in the form of 3.1.1 (MQTT 5 section 3.1.2.2): nothing follows then.
-        let properties = if reason.is_error() && reader.is_empty() || code == 1 {
-            Properties::NONE
-        } else {
-            properties(reader, version, Place::CONNACK)?
-        };
-        let reason = if version == Version::V5 && code == 1 {
-            ReasonCode::UNSUPPORTED_PROTOCOL_VERSION
-        } else {
-            reason
-        };
-        Ok(Self {
-            session_present,
-            reason,
-            properties,
-        })
-    }
-}
-
 impl<'a> Publish<'a> {
+    #[inline]
+    fn decode_body(flags: u8, body: &'a [u8], version: Version) -> Result<Self, Invalid> {
+        let mut reader = Reader::new(body);
+        let mut publish = Self::decode_head(flags, &mut reader, version)?;
+        publish.payload = reader.rest();
+        Ok(publish)
+    }
+
     /// Reads everything before the payload. The payload of the result is empty.
     #[inline]
     pub(crate) fn decode_head(
@@ -387,16 +287,15 @@ impl<'a> Publish<'a> {
             return Err(Invalid::malformed("[MQTT-3.3.1-2] DUP on QoS 0"));
         }
         let topic = TopicName::from_wire(binary(reader)?)?;
+        // [MQTT-2.2.1-2]: with QoS 0 there is none.
         let packet_id = if qos == QoS::AtMostOnce {
             None
         } else {
             Some(packet_id(reader)?)
         };
         let properties = properties(reader, version, Place::PUBLISH)?;
-        if topic.is_empty() && (version == Version::V311 || properties.is_empty()) {
-            return Err(Invalid::protocol(
-                "[MQTT-4.7.3-1] a topic name is empty and has no alias",
-            ));
+        if topic.is_empty() {
+            check_alias(&properties)?;
         }
         Ok(Self {
             dup,
@@ -410,11 +309,26 @@ impl<'a> Publish<'a> {
     }
 }
 
+/// MQTT 5 section 3.3.2.1: without a topic name there has to be a topic alias.
+#[cold]
+fn check_alias(properties: &Properties<'_>) -> Result<(), Invalid> {
+    if properties
+        .iter()
+        .any(|property| matches!(property, Property::TopicAlias(_)))
+    {
+        Ok(())
+    } else {
+        Err(Invalid::protocol(
+            "[MQTT-4.7.3-1] a topic name is empty and has no alias",
+        ))
+    }
+}
+
 impl<'a> Ack<'a> {
     #[inline]
-    fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
+    fn decode(kind: Kind, reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let packet_id = packet_id(reader)?;
-        let (reason, properties) = decode_reason(reader, version, Place::ACK)?;
+        let (reason, properties) = decode_reason(kind, reader, version, Place::ACK)?;
         Ok(Self {
             packet_id,
             reason,
@@ -426,6 +340,7 @@ impl<'a> Ack<'a> {
 /// An optional reason code and optional properties at the end (MQTT 5 sections 3.4.2, 3.14.2 and 3.15.2).
 #[inline]
 fn decode_reason<'a>(
+    kind: Kind,
     reader: &mut Reader<'a>,
     version: Version,
     place: Place,
@@ -433,7 +348,7 @@ fn decode_reason<'a>(
     if reader.is_empty() || version == Version::V311 {
         return Ok((ReasonCode::SUCCESS, Properties::NONE));
     }
-    let reason = ReasonCode(reader.u8()?);
+    let reason = reason_code(kind, reader.u8()?)?;
     if reader.is_empty() {
         return Ok((reason, Properties::NONE));
     }
@@ -444,6 +359,11 @@ impl<'a> Subscribe<'a> {
     fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let packet_id = packet_id(reader)?;
         let properties = properties(reader, version, Place::SUBSCRIBE)?;
+        if reader.is_empty() {
+            return Err(Invalid::protocol(
+                "[MQTT-3.8.3-2] a SUBSCRIBE without topic filters",
+            ));
+        }
         let wire = take_list(reader, |reader| {
             Subscription::decode(reader, version).map(drop)
         })?;
@@ -459,6 +379,11 @@ impl<'a> Unsubscribe<'a> {
     fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let packet_id = packet_id(reader)?;
         let properties = properties(reader, version, Place::UNSUBSCRIBE)?;
+        if reader.is_empty() {
+            return Err(Invalid::protocol(
+                "[MQTT-3.10.3-2] an UNSUBSCRIBE without topic filters",
+            ));
+        }
         let wire = take_list(reader, |reader| decode_filter(reader).map(drop))?;
         Ok(Self {
             packet_id,
@@ -474,11 +399,6 @@ fn take_list<'a>(
     mut entry: impl FnMut(&mut Reader<'a>) -> Result<(), Invalid>,
 ) -> Result<&'a [u8], Invalid> {
     let wire = reader.rest();
-    if wire.is_empty() {
-        return Err(Invalid::protocol(
-            "[MQTT-3.8.3-2], [MQTT-3.10.3-2] a list of topic filters is empty",
-        ));
-    }
     while !reader.is_empty() {
         entry(reader)?;
     }
@@ -488,10 +408,14 @@ fn take_list<'a>(
 impl<'a> Suback<'a> {
     fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let suback = Self::decode_any(reader, version)?;
-        let known = |code: u8| code <= 2 || code == 0x80 || (version == Version::V5 && code > 0x80);
-        if suback.codes.is_empty() || !suback.codes.iter().all(|code| known(*code)) {
+        if suback.codes.is_empty() {
+            return Err(Invalid::protocol("[MQTT-3.9.3-2] a SUBACK without codes"));
+        }
+        if version == Version::V5 {
+            suback.check_codes(Kind::Suback)?;
+        } else if !suback.codes.iter().all(|code| matches!(code, 0..=2 | 0x80)) {
             return Err(Invalid::malformed(
-                "[MQTT-3.9.3-2] a SUBACK without codes or with a reserved code",
+                "MQTT 3.1.1 [MQTT-3.9.3-2] a reserved SUBACK return code",
             ));
         }
         Ok(suback)
@@ -499,13 +423,21 @@ impl<'a> Suback<'a> {
 
     fn decode_unsuback(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let unsuback = Self::decode_any(reader, version)?;
-        // MQTT 3.1.1 section 3.11: UNSUBACK has no payload; MQTT 5 section 3.11.3: one code a filter.
-        if unsuback.codes.is_empty() == (version == Version::V5) {
-            return Err(Invalid::malformed(
-                "MQTT 5 3.11.3, MQTT 3.1.1 3.11.2 an UNSUBACK with a wrong number of codes",
-            ));
+        match (version, unsuback.codes.is_empty()) {
+            (Version::V311, false) => Err(Invalid::malformed(
+                "MQTT 3.1.1 3.11.3 an UNSUBACK with a payload",
+            )),
+            (Version::V5, true) => Err(Invalid::protocol(
+                "[MQTT-3.11.3-2] an UNSUBACK without codes",
+            )),
+            _ => unsuback.check_codes(Kind::Unsuback).map(|()| unsuback),
         }
-        Ok(unsuback)
+    }
+
+    fn check_codes(&self, kind: Kind) -> Result<(), Invalid> {
+        self.codes
+            .iter()
+            .try_for_each(|code| reason_code(kind, *code).map(drop))
     }
 
     fn decode_any(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {

@@ -22,7 +22,7 @@ impl Packet<'_> {
         match self {
             Self::Connect(p) => p.body_len(),
             Self::Connack(p) => 2 + properties_len(&p.properties, version),
-            Self::Publish(p) => p.body_len(version, 0),
+            Self::Publish(p) => p.body_len(version, None),
             Self::Puback(p) | Self::Pubrec(p) | Self::Pubrel(p) | Self::Pubcomp(p) => {
                 p.body_len(version)
             }
@@ -167,20 +167,24 @@ fn encode_connack(p: &Connack<'_>, version: Version, writer: &mut Writer<'_>) ->
 }
 
 impl Publish<'_> {
-    /// The bytes of everything behind the fixed header; `extra` more bytes of properties are counted in.
+    /// Whether the property list is a single zero.
     #[inline]
-    fn body_len(&self, version: Version, extra: usize) -> usize {
+    const fn is_plain(&self, alias: Option<u16>) -> bool {
+        alias.is_none() && self.properties.is_empty()
+    }
+
+    /// The bytes of everything behind the fixed header.
+    #[inline]
+    fn body_len(&self, version: Version, alias: Option<u16>) -> usize {
         let properties = match version {
             Version::V311 => 0,
-            Version::V5 if extra == 0 && self.properties.is_empty() => 1,
-            Version::V5 => self.properties.encoded_len(extra),
+            Version::V5 if self.is_plain(alias) => 1,
+            Version::V5 => self.properties.encoded_len(alias.map_or(0, |_| 3)),
         };
         let id = if self.packet_id.is_some() { 2 } else { 0 };
-        let head = self.topic.as_bytes().len() + 2 + id;
-        self.payload
-            .len()
-            .saturating_add(head)
-            .saturating_add(properties)
+        // A topic has at most 65,535 bytes and a slice at most isize::MAX: this sum can't overflow.
+        let rest = self.topic.as_bytes().len() + self.payload.len() + 2 + id;
+        rest.saturating_add(properties)
     }
 
     /// The bytes that the packet takes, with a topic alias property if `alias` is given.
@@ -188,7 +192,7 @@ impl Publish<'_> {
     #[must_use]
     #[inline]
     pub fn encoded_len(&self, version: Version, alias: Option<u16>) -> Option<usize> {
-        framed_len(self.body_len(version, alias.map_or(0, |_| 3)))
+        framed_len(self.body_len(version, alias))
     }
 
     /// Writes the packet, with a topic alias property if `alias` is given.
@@ -202,24 +206,72 @@ impl Publish<'_> {
         alias: Option<u16>,
         writer: &mut Writer<'_>,
     ) -> Result<(), Short> {
-        let body =
-            u32::try_from(self.body_len(version, alias.map_or(0, |_| 3))).map_err(|_| Short)?;
-        writer.u8(self.first_byte())?;
-        write_varint(writer, body)?;
-        writer.u16(self.topic.as_bytes().len() as u16)?;
-        writer.put(self.topic.as_bytes())?;
+        let body = self.body_len(version, alias);
+        let len = framed_len(body).ok_or(Short)?;
+        writer.head_and_payload(len - self.payload.len(), self.payload, |head| {
+            self.encode_head(version, alias, body, head)
+        })
+    }
+
+    /// Writes everything before the payload. Slices instead of a [`Writer`], because the compiler keeps them in
+    /// registers.
+    #[inline]
+    fn encode_head(
+        &self,
+        version: Version,
+        alias: Option<u16>,
+        body: usize,
+        head: &mut [u8],
+    ) -> Result<(), Short> {
+        let topic = self.topic.as_bytes();
+        let rest = self.encode_start(body, topic.len() as u16, head)?;
+        let (place, mut rest) = rest.split_at_mut_checked(topic.len()).ok_or(Short)?;
+        place.copy_from_slice(topic);
         if let Some(id) = self.packet_id {
-            writer.u16(id.get())?;
+            let (place, behind) = rest.split_first_chunk_mut().ok_or(Short)?;
+            *place = id.get().to_be_bytes();
+            rest = behind;
         }
         if version == Version::V5 {
-            if alias.is_none() && self.properties.is_empty() {
-                writer.u8(0)?;
+            if self.is_plain(alias) {
+                *rest.first_mut().ok_or(Short)? = 0;
             } else {
-                self.properties
-                    .encode(writer, alias.map(Property::TopicAlias))?;
+                self.encode_properties(alias, rest)?;
             }
         }
-        writer.put(self.payload)
+        Ok(())
+    }
+
+    /// Writes the fixed header and the length of the topic, at once in the two sizes that nearly all packets have, and
+    /// answers the room behind.
+    #[inline]
+    fn encode_start<'r>(
+        &self,
+        body: usize,
+        topic: u16,
+        room: &'r mut [u8],
+    ) -> Result<&'r mut [u8], Short> {
+        let first = self.first_byte();
+        let [high, low] = topic.to_be_bytes();
+        match body {
+            0..=0x7F => {
+                let (start, rest) = room.split_first_chunk_mut().ok_or(Short)?;
+                *start = [first, body as u8, high, low];
+                Ok(rest)
+            }
+            0x80..=0x3FFF => {
+                let (start, rest) = room.split_first_chunk_mut().ok_or(Short)?;
+                *start = [first, body as u8 | 0x80, (body >> 7) as u8, high, low];
+                Ok(rest)
+            }
+            _ => encode_long_start(first, body, [high, low], room),
+        }
+    }
+
+    #[inline(never)]
+    fn encode_properties(&self, alias: Option<u16>, room: &mut [u8]) -> Result<(), Short> {
+        self.properties
+            .encode(&mut Writer::new(room), alias.map(Property::TopicAlias))
     }
 
     const fn first_byte(&self) -> u8 {
@@ -228,6 +280,23 @@ impl Publish<'_> {
             | (self.qos as u8) << 1
             | self.retain as u8
     }
+}
+
+/// As [`Publish::encode_start`] for a body of any length.
+#[inline(never)]
+fn encode_long_start(
+    first: u8,
+    body: usize,
+    topic: [u8; 2],
+    room: &mut [u8],
+) -> Result<&mut [u8], Short> {
+    let len = framed_len(body).ok_or(Short)? - body + 2;
+    let (start, rest) = room.split_at_mut_checked(len).ok_or(Short)?;
+    let mut writer = Writer::new(start);
+    writer.u8(first)?;
+    write_varint(&mut writer, u32::try_from(body).map_err(|_| Short)?)?;
+    writer.array(topic)?;
+    Ok(rest)
 }
 
 impl Ack<'_> {

@@ -314,7 +314,7 @@ impl<'a> Subscription<'a> {
                 "[MQTT-3.8.3-5] reserved bits of the subscription options are set",
             ));
         }
-        let qos = QoS::from_bits(options & 3).ok_or(Invalid::malformed(
+        let qos = QoS::from_bits(options & 3).ok_or(Invalid::protocol(
             "MQTT 5 3.8.3.1 a subscription asks for QoS 3",
         ))?;
         let retain_handling = match options >> 4 & 3 {
@@ -490,3 +490,22 @@ pub struct Auth<'a> {
     /// MQTT 5 properties: the method and the data.
     pub properties: Properties<'a>,
 }
+
+impl Auth<'_> {
+    /// Checks what the properties have to say for the reason code.
+    ///
+    /// # Errors
+    /// The clause that is broken.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        // MQTT 5 section 3.15.2.1: success without properties is an empty packet. Section 3.15.2.2.2: anything else
+        // names the method, which the list itself checks when it is not empty.
+        if self.properties.is_empty() && self.reason != ReasonCode::SUCCESS {
+            return Err(Invalid::protocol(NO_METHOD));
+        }
+        Ok(())
+    }
+}
+
+/// An AUTH that does not say by which method.
+pub(crate) const NO_METHOD: &str =
+    "[MQTT-4.12.0-5], MQTT 5 3.15.2.2.2 AUTH without authentication method";

@@ -1,6 +1,6 @@
 //! MQTT 5 properties: typed, read lazily from the wire (MQTT 5 section 2.2.2).
 
-use super::{Invalid, topic};
+use super::{Invalid, packet::NO_METHOD, topic};
 use crate::bytes::{Reader, Short, Writer};
 
 /// The packet (or the will inside CONNECT) that a property list belongs to, one bit each.
@@ -43,6 +43,10 @@ trait Value<'a>: Sized {
     fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid>;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short>;
     fn len(&self) -> usize;
+    /// Checks what reading from the wire makes sure of, for a value that the caller made.
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
 }
 
 impl<'a> Value<'a> for u8 {
@@ -95,6 +99,15 @@ impl<'a> Value<'a> for VarInt {
     fn len(&self) -> usize {
         varint_len(self.0)
     }
+    fn check(&self) -> Result<(), Invalid> {
+        if self.0 <= VARINT_MAX {
+            Ok(())
+        } else {
+            Err(Invalid::malformed(
+                "MQTT 5 1.5.5 a number above 268,435,455 has no encoding",
+            ))
+        }
+    }
 }
 
 impl<'a> Value<'a> for &'a [u8] {
@@ -107,6 +120,15 @@ impl<'a> Value<'a> for &'a [u8] {
     }
     fn len(&self) -> usize {
         (**self).len().saturating_add(2)
+    }
+    fn check(&self) -> Result<(), Invalid> {
+        if (**self).len() <= usize::from(u16::MAX) {
+            Ok(())
+        } else {
+            Err(Invalid::malformed(
+                "MQTT 5 1.5.4, 1.5.6 a field is longer than 65,535 bytes",
+            ))
+        }
     }
 }
 
@@ -123,6 +145,10 @@ impl<'a> Value<'a> for &'a str {
     fn len(&self) -> usize {
         (**self).len().saturating_add(2)
     }
+    fn check(&self) -> Result<(), Invalid> {
+        Value::check(&self.as_bytes())?;
+        topic::check_utf8(self.as_bytes())
+    }
 }
 
 impl<'a> Value<'a> for (&'a str, &'a str) {
@@ -135,6 +161,10 @@ impl<'a> Value<'a> for (&'a str, &'a str) {
     }
     fn len(&self) -> usize {
         Value::len(&self.0).saturating_add(Value::len(&self.1))
+    }
+    fn check(&self) -> Result<(), Invalid> {
+        Value::check(&self.0)?;
+        Value::check(&self.1)
     }
 }
 
@@ -228,6 +258,10 @@ macro_rules! properties {
                 let value = match self { $( Self::$name(value) => Value::len(value), )* };
                 value.saturating_add(1)
             }
+
+            fn check_encodable(&self) -> Result<(), Invalid> {
+                match self { $( Self::$name(value) => Value::check(value), )* }
+            }
         }
     };
 }
@@ -265,16 +299,31 @@ properties! {
 impl Property<'_> {
     /// Checks the value by itself.
     fn check(&self) -> Result<(), Invalid> {
-        let good = match self {
-            Self::PayloadFormatIndicator(v)
-            | Self::RequestProblemInformation(v)
-            | Self::RequestResponseInformation(v)
-            | Self::MaximumQoS(v)
-            | Self::RetainAvailable(v)
-            | Self::WildcardSubscriptionAvailable(v)
-            | Self::SubscriptionIdentifierAvailable(v)
-            | Self::SharedSubscriptionAvailable(v) => *v <= 1,
-            Self::ReceiveMaximum(v) => *v != 0,
+        let clause = match self {
+            // Flags are 0 or 1.
+            Self::PayloadFormatIndicator(2..) => "MQTT 5 3.3.2.3.2 the payload format is no flag",
+            Self::RequestResponseInformation(2..) => {
+                "MQTT 5 3.1.2.11.6 request response information is no flag"
+            }
+            Self::RequestProblemInformation(2..) => {
+                "MQTT 5 3.1.2.11.7 request problem information is no flag"
+            }
+            Self::MaximumQoS(2..) => "MQTT 5 3.2.2.3.4 maximum QoS is neither 0 nor 1",
+            Self::RetainAvailable(2..) => "MQTT 5 3.2.2.3.5 retain available is no flag",
+            Self::WildcardSubscriptionAvailable(2..) => {
+                "MQTT 5 3.2.2.3.11 wildcard subscription available is no flag"
+            }
+            Self::SubscriptionIdentifierAvailable(2..) => {
+                "MQTT 5 3.2.2.3.12 subscription identifiers available is no flag"
+            }
+            Self::SharedSubscriptionAvailable(2..) => {
+                "MQTT 5 3.2.2.3.13 shared subscription available is no flag"
+            }
+            Self::ReceiveMaximum(0) => "MQTT 5 3.1.2.11.3, 3.2.2.3.3 receive maximum is 0",
+            Self::MaximumPacketSize(0) => "MQTT 5 3.1.2.11.4, 3.2.2.3.6 maximum packet size is 0",
+            Self::SubscriptionIdentifier(VarInt(0)) => {
+                "MQTT 5 3.3.2.3.8, 3.8.2.1.2 a subscription identifier is 0"
+            }
             // An alias of 0 has its own reason code, so that a server can say what is wrong.
             Self::TopicAlias(0) => {
                 return Err(Invalid {
@@ -282,23 +331,12 @@ impl Property<'_> {
                     clause: "[MQTT-3.3.2-8] a topic alias is 0",
                 });
             }
-            Self::MaximumPacketSize(v) => *v != 0,
-            Self::SubscriptionIdentifier(v) => v.0 != 0,
-            Self::ResponseTopic(name) => {
-                topic::TopicName::new(name).map_err(|_| {
-                    Invalid::protocol("[MQTT-3.3.2-14] a response topic is no topic name")
-                })?;
-                true
+            Self::ResponseTopic(name) if topic::TopicName::new(name).is_err() => {
+                "[MQTT-3.3.2-14] a response topic is no topic name"
             }
-            _ => true,
+            _ => return Ok(()),
         };
-        if good {
-            Ok(())
-        } else {
-            Err(Invalid::protocol(
-                "MQTT 5 3.1.2.11, 3.2.2.3, 3.3.2.3 a property's value is not allowed",
-            ))
-        }
+        Err(Invalid::protocol(clause))
     }
 
     /// Whether the property may appear several times (MQTT 5 sections 3.1.2.11.8 and 3.3.2.3.8).
@@ -387,7 +425,8 @@ impl<'a> Properties<'a> {
         })
     }
 
-    /// Checks that each property is allowed in `place`, valid, and not repeated against the rules.
+    /// Checks that each property is allowed in `place`, valid, not repeated against the rules, and accompanied by
+    /// those that it needs.
     ///
     /// # Errors
     /// The clause that is broken.
@@ -396,20 +435,31 @@ impl<'a> Properties<'a> {
             return Ok(());
         }
         let mut seen = Seen::default();
-        self.iter()
-            .try_for_each(|property| seen.admit(&property, place))
+        self.iter().try_for_each(|property| {
+            property.check_encodable()?;
+            seen.admit(&property, place)
+        })?;
+        seen.complete(place)
     }
 
     /// Reads a property list with its length prefix and checks it for `place`.
     #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>, place: Place) -> Result<Self, Invalid> {
-        let len = read_varint(reader)?;
-        if len == 0 {
+        if let [0, rest @ ..] = reader.rest() {
+            *reader = Reader::new(rest);
             return Ok(Self::NONE);
         }
+        // By value, so that the reader of the caller can stay in registers.
+        let (properties, rest) = Self::decode_some(*reader, place)?;
+        *reader = rest;
+        Ok(properties)
+    }
+
+    fn decode_some(mut reader: Reader<'a>, place: Place) -> Result<(Self, Reader<'a>), Invalid> {
+        let len = read_varint(&mut reader)?;
         let bytes = reader.take(len as usize)?;
         check_wire(bytes, place)?;
-        Ok(Self(Source::Wire(bytes)))
+        Ok((Self(Source::Wire(bytes)), reader))
     }
 
     /// Takes bytes that [`decode`](Self::decode) has checked.
@@ -460,7 +510,7 @@ fn check_wire(bytes: &[u8], place: Place) -> Result<(), Invalid> {
     while !reader.is_empty() {
         seen.admit(&Property::decode(&mut reader)?, place)?;
     }
-    Ok(())
+    seen.complete(place)
 }
 
 /// The identifiers met so far, one bit each; all are below 0x2B.
@@ -470,7 +520,7 @@ struct Seen(u64);
 impl Seen {
     fn admit(&mut self, property: &Property<'_>, place: Place) -> Result<(), Invalid> {
         if !place.within(property.places()) {
-            return Err(Invalid::protocol(
+            return Err(Invalid::malformed(
                 "MQTT 5 2.2.2.2 a property that this packet can't have",
             ));
         }
@@ -480,5 +530,23 @@ impl Seen {
         }
         self.0 |= bit;
         property.check()
+    }
+
+    /// Checks that what the properties need is there as well.
+    fn complete(&self, place: Place) -> Result<(), Invalid> {
+        const METHOD: u64 = 1 << 0x15;
+        const DATA: u64 = 1 << 0x16;
+        if self.0 & METHOD != 0 {
+            return Ok(());
+        }
+        if place == Place::AUTH {
+            return Err(Invalid::protocol(NO_METHOD));
+        }
+        if place == Place::CONNECT && self.0 & DATA != 0 {
+            return Err(Invalid::protocol(
+                "MQTT 5 3.1.2.11.10 authentication data without a method",
+            ));
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::packet::Kind;
+
 /// An MQTT 5 reason code (MQTT 5 section 2.4). Values below 0x80 mean success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ReasonCode(pub u8);
@@ -71,6 +73,28 @@ impl ReasonCode {
     #[must_use]
     pub const fn is_error(self) -> bool {
         self.0 >= 0x80
+    }
+
+    /// Whether the code means something in a packet of this kind. A success has to be one that the packet's table
+    /// names, since nothing says what another would mean. A failure is a failure by its number alone (MQTT 5 section
+    /// 2.4), so one that is not in the table passes: it would be a loss to break a connection over it.
+    #[must_use]
+    pub(crate) const fn is_understood_in(self, kind: Kind) -> bool {
+        match kind {
+            // MQTT 5 section 3.15.2.1: three codes and no failure among them.
+            Kind::Auth => matches!(self.0, 0x00 | 0x18 | 0x19),
+            _ if self.is_error() => true,
+            // Sections 3.4.2.1 and 3.5.2.1.
+            Kind::Puback | Kind::Pubrec => matches!(self.0, 0x00 | 0x10),
+            // Section 3.9.3: the granted QoS.
+            Kind::Suback => self.0 <= 2,
+            // Section 3.11.3.
+            Kind::Unsuback => matches!(self.0, 0x00 | 0x11),
+            // Section 3.14.2.1.
+            Kind::Disconnect => matches!(self.0, 0x00 | 0x04),
+            // Sections 3.2.2.2, 3.6.2.1 and 3.7.2.1.
+            _ => self.0 == 0,
+        }
     }
 
     /// The MQTT 5 code for a CONNACK return code of MQTT 3.1.1 (section 3.2.2.3), `None` for reserved values.

@@ -11,14 +11,14 @@ use core::time::Duration;
 
 pub(crate) use rx::Rx;
 pub(crate) use tx::Tx;
-pub(crate) use wire::{CONTROL_ROOM, Wire, frame_name};
+pub(crate) use wire::{CONTROL_ROOM, Wire};
 
 use crate::{
     buffers::Buffer,
     fault::{Code, Fault},
     rung::Rung,
     time::Instant,
-    trace::Traces,
+    trace::{Name, Traces},
     ws::{
         self, Deframer, Opcode, Role, Step,
         handshake::{Answer, Progress},
@@ -119,7 +119,7 @@ impl Path {
         self.rung = rung;
     }
 
-    /// Begins an attempt. Nothing leaves before [`open_transport`](Self::open_transport).
+    /// Begins an attempt. Nothing leaves before the transport is open.
     pub(crate) fn start(&mut self, framed: Option<Answer>) {
         *self = Self::new();
         self.framing = framed.map_or(Framing::None, Framing::Upgrading);
@@ -129,6 +129,11 @@ impl Path {
     /// Whether packets are carried in masked frames.
     pub(crate) const fn is_framed(&self) -> bool {
         !matches!(self.framing, Framing::None)
+    }
+
+    /// Whether the peer has switched to WebSocket.
+    pub(crate) const fn is_websocket(&self) -> bool {
+        matches!(self.framing, Framing::Open(_))
     }
 
     pub(crate) const fn is_upgrading(&self) -> bool {
@@ -176,7 +181,7 @@ impl Path {
         if !done {
             return Ok(false);
         }
-        traces.received(now, Rung::Upgrade, "101", answer.head_len());
+        traces.received(now, Rung::Upgrade, Name::SWITCHING, answer.head_len());
         traces.reached(now, Rung::Upgrade);
         traces.reached(now, Rung::Ws);
         self.framing = Framing::Open(Deframer::new(Role::Client));

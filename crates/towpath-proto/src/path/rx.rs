@@ -30,8 +30,10 @@ impl Rx {
             *self = Self::EMPTY;
         }
         let len = buffer.bytes().len();
-        // Moving is worth it when less than a quarter is left and something is gained.
-        if self.start > 0 && len.saturating_sub(self.end) < len / 4 {
+        // Moving is worth it when less than a quarter is left and something is gained: what was consumed in front, or
+        // the headers of frames in between.
+        let gained = self.start > 0 || self.raw > self.ready;
+        if gained && len.saturating_sub(self.end) < len / 4 {
             self.compact(buffer);
         }
         buffer.bytes_mut().get_mut(self.end..).unwrap_or(&mut [])
@@ -48,6 +50,13 @@ impl Rx {
 
     pub(crate) fn is_full(&self, buffer: &dyn Buffer) -> bool {
         self.start == 0 && self.end == buffer.bytes().len()
+    }
+
+    /// Whether so much of the buffer is one packet that no more of it is sure to fit: the next frame needs room too.
+    pub(crate) fn is_full_of_mqtt(&self, buffer: &dyn Buffer, framed: bool) -> bool {
+        let slack = if framed { FRAME_SLACK } else { 0 };
+        let held = self.ready.saturating_sub(self.start);
+        held.saturating_add(slack) >= buffer.bytes().len()
     }
 
     /// The MQTT bytes.
@@ -119,11 +128,12 @@ impl Rx {
         };
     }
 
-    /// Makes room for `total` MQTT bytes in one piece and some of a frame behind, and says whether there is.
-    pub(crate) fn reserve(&mut self, buffer: &mut dyn Buffer, total: usize) -> bool {
-        let wanted = total
-            .saturating_add(self.end.saturating_sub(self.raw))
-            .saturating_add(FRAME_SLACK);
+    /// Makes room for `total` MQTT bytes in one piece and, where there are frames, some of one behind; says whether
+    /// there is.
+    pub(crate) fn reserve(&mut self, buffer: &mut dyn Buffer, total: usize, framed: bool) -> bool {
+        // What is undecoded by now does not come on top: it turns into bytes of this packet, or is handled and dropped.
+        let slack = if framed { FRAME_SLACK } else { 0 };
+        let wanted = total.saturating_add(slack);
         if self.start.saturating_add(wanted) <= buffer.bytes().len() {
             return true;
         }

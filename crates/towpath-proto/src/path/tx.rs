@@ -56,7 +56,7 @@ impl Tx {
     }
 
     /// Makes room for `len` bytes behind the tail, and says whether there is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(&mut self, buffer: &mut dyn Buffer, len: usize) -> bool {
         match self.tail.checked_add(len) {
             Some(end) if end <= buffer.bytes().len() => true,
@@ -65,8 +65,15 @@ impl Tx {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn make_room(&mut self, buffer: &mut dyn Buffer, len: usize) -> bool {
+        // Moving pays once as many bytes were sent as have to be moved; until then a buffer that can grow does.
+        let Some(end) = self.tail.checked_add(len) else {
+            return false;
+        };
+        if self.head < self.pending() && buffer.grow(end) {
+            return true;
+        }
         if self.head > 0 && self.tail <= buffer.bytes().len() {
             buffer.bytes_mut().copy_within(self.head..self.tail, 0);
             if self.hold != NO_HOLD {
@@ -82,7 +89,7 @@ impl Tx {
     }
 
     /// The room that [`reserve`](Self::reserve) made.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room<'b>(&self, buffer: &'b mut dyn Buffer, len: usize) -> Option<&'b mut [u8]> {
         buffer.bytes_mut().get_mut(self.tail..)?.get_mut(..len)
     }

@@ -10,7 +10,7 @@ use crate::{
     path::Tx,
     rung::Rung,
     time::Instant,
-    trace::Traces,
+    trace::{Name, Traces},
     ws::{self, Opcode},
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Wire<'c> {
 
 impl Wire<'_> {
     /// Makes room for a packet of `len` bytes and, behind it, `reserve` bytes; says whether there is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize, reserve: usize) -> bool {
         let framing = if self.framed {
             ws::frame::header_len(len, true)
@@ -47,16 +47,13 @@ impl Wire<'_> {
         self.tx.reserve(self.buffer, CONTROL_ROOM)
     }
 
-    /// Writes `len` bytes of a packet through `fill`.
-    #[inline]
+    /// Writes `len` bytes of a packet through `fill` into room that was reserved.
+    #[inline(always)]
     fn append(
         &mut self,
         len: usize,
         fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Short>,
     ) -> Result<(), Short> {
-        if !self.reserve(len, 0) {
-            return Err(Short);
-        }
         let mut written = 0;
         let mut key = None;
         if self.framed {
@@ -89,13 +86,16 @@ impl Wire<'_> {
     /// [`Short`] if there is no room for it.
     pub(crate) fn packet(&mut self, packet: &Packet<'_>, version: Version) -> Result<(), Short> {
         let len = packet.encoded_len(version).ok_or(Short)?;
+        if !self.reserve(len, 0) {
+            return Err(Short);
+        }
         self.append(len, |writer| packet.encode(version, writer))?;
         self.trace(packet.kind(), len);
         Ok(())
     }
 
-    /// Writes a PUBLISH of `len` bytes, with a topic alias if one is given.
-    #[inline]
+    /// Writes a PUBLISH of `len` bytes into room that was reserved, with a topic alias if one is given.
+    #[inline(always)]
     pub(crate) fn publish(
         &mut self,
         publish: &Publish<'_>,
@@ -108,7 +108,7 @@ impl Wire<'_> {
         Ok(())
     }
 
-    /// Writes a packet that is encoded already, with `flags` more in its first byte.
+    /// Writes a packet that is encoded already into room that was reserved, with `flags` more in its first byte.
     #[inline]
     pub(crate) fn encoded(&mut self, packet: &[u8], flags: u8, kind: Kind) -> Result<(), Short> {
         self.append(packet.len(), |writer| {
@@ -133,24 +133,13 @@ impl Wire<'_> {
         let written = ws::frame::write(room, true, opcode, payload, Some(mask))?;
         self.tx.append(written);
         self.traces
-            .sent(self.now, Rung::Ws, frame_name(opcode), written);
+            .sent(self.now, Rung::Ws, Name::frame(opcode), written);
         Ok(())
     }
 
     #[inline]
     fn trace(&mut self, kind: Kind, len: usize) {
-        self.traces.sent(self.now, Rung::Mqtt, kind.name(), len);
-    }
-}
-
-/// The name by which traces call a frame.
-pub(crate) const fn frame_name(opcode: Opcode) -> &'static str {
-    match opcode {
-        Opcode::Continuation => "continuation",
-        Opcode::Text => "text",
-        Opcode::Binary => "binary",
-        Opcode::Close => "close",
-        Opcode::Ping => "ping",
-        Opcode::Pong => "pong",
+        self.traces
+            .sent(self.now, Rung::Mqtt, Name::packet(kind), len);
     }
 }

@@ -111,6 +111,10 @@ impl Aliases {
         topic: &[u8],
     ) -> bool {
         self.forget(buffer.bytes_mut(), direction, alias);
+        if direction == Direction::In && !self.fits(buffer, topic) {
+            // The server was told that it may; our own aliases are only a saving, and may be set anew.
+            self.forget_outgoing(buffer.bytes_mut());
+        }
         if !self.fits(buffer, topic) {
             return false;
         }
@@ -135,6 +139,13 @@ impl Aliases {
             self.out = self.out.max(alias);
         }
         true
+    }
+
+    fn forget_outgoing(&mut self, bytes: &mut [u8]) {
+        while self.out > 0 {
+            self.forget(bytes, Direction::Out, self.out);
+            self.out = self.out.saturating_sub(1);
+        }
     }
 
     fn forget(&mut self, bytes: &mut [u8], direction: Direction, alias: u16) {

@@ -117,7 +117,7 @@ impl Session {
         wire: &Wire<'_>,
         store: &mut dyn Buffer,
     ) -> Result<Handled, Fault> {
-        if connack.reason.is_error() {
+        if connack.reason != ReasonCode::SUCCESS {
             let said = reason_string(connack.properties.iter());
             let clause = if said.is_empty() {
                 v311_clause(connack.reason, self.version)
@@ -128,6 +128,11 @@ impl Session {
                 .number(u32::from(connack.reason.0))
                 .detail(said)
                 .clause(clause));
+        }
+        if connack.session_present && self.clean_start {
+            return Err(unexpected(
+                "[MQTT-3.2.2-4] a session is present after a clean start",
+            ));
         }
         self.limits.apply(&connack.properties);
         self.keep_alive = super::KeepAlive::new(self.limits.keep_alive, wire.now);
@@ -342,13 +347,24 @@ impl Session {
         let id = incoming.packet_id.map_or(0, PacketId::get);
         if self
             .store
-            .push(store, (id, State::Received, NO_EXPIRY), 0, 0)
+            .push(store, (id, State::Received, NO_EXPIRY, self.version), 0, 0)
             .is_none()
         {
             return Err(Fault::new(Rung::Mqtt, Code::SessionFull));
         }
         self.received = self.received.saturating_add(1);
         Ok(())
+    }
+
+    /// Takes back [`delivered`](Self::delivered): the application did not get the message.
+    pub(crate) fn undelivered(&mut self, id: PacketId, store: &mut dyn Buffer) {
+        let noted = self
+            .store
+            .find(store.bytes(), id.get(), |s| s == State::Received);
+        if let Some(record) = noted {
+            self.store.free(store.bytes_mut(), &record);
+            self.received = self.received.saturating_sub(1);
+        }
     }
 
     /// Whether the session acknowledges this message by itself.

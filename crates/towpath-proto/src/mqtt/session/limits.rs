@@ -61,7 +61,7 @@ impl Limits {
                 Property::SessionExpiryInterval(n) => self.session_expiry = n,
                 Property::WildcardSubscriptionAvailable(n) => self.wildcard_subscriptions = n != 0,
                 Property::SubscriptionIdentifierAvailable(n) => {
-                    self.subscription_identifiers = n != 0
+                    self.subscription_identifiers = n != 0;
                 }
                 Property::SharedSubscriptionAvailable(n) => self.shared_subscriptions = n != 0,
                 _ => {}

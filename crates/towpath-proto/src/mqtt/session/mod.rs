@@ -1,6 +1,6 @@
 //! The MQTT session of a client: what it owes the server and what the server owes it (MQTT 5 chapter 4).
 //!
-//! Takes in commands and packets, gives out packets through the [`Wire`] and reports for the application. What has to
+//! Takes in commands and packets, gives out packets through the wire and reports for the application. What has to
 //! survive a connection lies in the [`store`]; everything else begins anew with each CONNECT. It does not know the
 //! version beyond handing it to the codec: what 3.1.1 lacks is in the [`Limits`] or refused at the command.
 
@@ -124,6 +124,7 @@ pub struct Session {
     store: Store,
     aliases: Aliases,
     habits: Habits,
+    clean_start: bool,
     last_id: u16,
     /// QoS 1 and 2 messages sent on this connection and not acknowledged.
     in_flight: u16,
@@ -131,6 +132,9 @@ pub struct Session {
     unsettled: usize,
     /// QoS 2 messages received whose PUBREL has not come.
     received: u16,
+    /// How many messages go behind CONNECT: what the last CONNACK granted, since the next one may grant no more. Any
+    /// server takes one.
+    pipeline_window: u16,
     /// What this side announced: receive maximum, topic alias maximum, maximum packet size.
     own_receive_maximum: u16,
     own_alias_maximum: u16,
@@ -147,10 +151,12 @@ impl Session {
             store: Store::default(),
             aliases: Aliases::default(),
             habits: Habits::default(),
+            clean_start: false,
             last_id: 0,
             in_flight: 0,
             unsettled: 0,
             received: 0,
+            pipeline_window: 1,
             own_receive_maximum: u16::MAX,
             own_alias_maximum: 0,
             own_packet_maximum: u32::MAX,
@@ -226,6 +232,7 @@ impl Session {
         self.version = connect.version;
         self.limits = Limits::defaults(connect.keep_alive, expiry);
         self.habits = habits;
+        self.clean_start = connect.clean_start;
         self.phase = Phase::Connecting;
         self.aliases.clear();
         self.in_flight = 0;
@@ -260,6 +267,9 @@ impl Session {
     /// CONNACK with success.
     pub(crate) fn connected(&mut self, session_present: bool, store: &mut dyn Buffer) {
         self.phase = Phase::Connected;
+        if self.version == Version::V5 {
+            self.pipeline_window = self.limits.receive_maximum;
+        }
         self.store.update(store.bytes_mut(), |state| match state {
             State::AwaitConnack => State::Free,
             // [MQTT-3.1.2-4], [MQTT-4.1.0-1]: the server forgot. What it had not taken over is sent as new; what it

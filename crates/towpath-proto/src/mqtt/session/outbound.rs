@@ -31,7 +31,7 @@ const DUP: u8 = 0x08;
 
 impl Session {
     /// Publishes now if the connection takes it, else keeps it in the store.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(
         &mut self,
         mut publish: Publish<'_>,
@@ -59,6 +59,18 @@ impl Session {
                 .map_err(|Short| Refusal::Full)?;
             return Ok(None);
         }
+        self.keep(publish, len, wire, store)
+    }
+
+    /// Keeps a message until the server has it, or until there is a connection.
+    #[inline(never)]
+    fn keep(
+        &mut self,
+        mut publish: Publish<'_>,
+        len: usize,
+        wire: &Wire<'_>,
+        store: &mut dyn Buffer,
+    ) -> Result<Option<PacketId>, Refusal> {
         if publish.qos != QoS::AtMostOnce {
             publish.packet_id = Some(self.next_id(store.bytes())?);
         }
@@ -70,7 +82,12 @@ impl Session {
         };
         let record = self
             .store
-            .push(store, (id, State::Due, expires), len, RECEIVED_ROOM)
+            .push(
+                store,
+                (id, State::Due, expires, self.version),
+                len,
+                RECEIVED_ROOM,
+            )
             .ok_or(Refusal::Full)?;
         let body = Store::body_mut(store.bytes_mut(), &record);
         publish
@@ -91,6 +108,7 @@ impl Session {
         Some(Settled::new(record.id, Outcome::Displaced))
     }
 
+    #[inline(always)]
     fn admit(&self, publish: &Publish<'_>) -> Result<(), Refusal> {
         if publish.qos > self.limits.maximum_qos {
             return Err(Refusal::QoS(self.limits.maximum_qos));
@@ -98,22 +116,29 @@ impl Session {
         if publish.retain && !self.limits.retain_available {
             return Err(Refusal::Retain);
         }
-        if !publish.properties.is_empty() {
-            if self.version == Version::V311 {
-                return Err(Refusal::NeedsV5);
-            }
-            publish.properties.check(Place::PUBLISH)?;
-            // Topic aliases are the session's business, subscription identifiers the server's ([MQTT-3.3.4-6]).
-            if publish.properties.iter().any(|p| {
-                matches!(
-                    p,
-                    Property::TopicAlias(_) | Property::SubscriptionIdentifier(_)
-                )
-            }) {
-                return Err(Refusal::Invalid(crate::mqtt::Invalid::protocol(
-                    "[MQTT-3.3.4-6] not for a client's PUBLISH",
-                )));
-            }
+        if publish.properties.is_empty() {
+            Ok(())
+        } else {
+            self.admit_properties(publish)
+        }
+    }
+
+    #[inline(never)]
+    fn admit_properties(&self, publish: &Publish<'_>) -> Result<(), Refusal> {
+        if self.version == Version::V311 {
+            return Err(Refusal::NeedsV5);
+        }
+        publish.properties.check(Place::PUBLISH)?;
+        // Topic aliases are the session's business, subscription identifiers the server's ([MQTT-3.3.4-6]).
+        if publish.properties.iter().any(|p| {
+            matches!(
+                p,
+                Property::TopicAlias(_) | Property::SubscriptionIdentifier(_)
+            )
+        }) {
+            return Err(Refusal::Invalid(crate::mqtt::Invalid::protocol(
+                "[MQTT-3.3.4-6] not for a client's PUBLISH",
+            )));
         }
         Ok(())
     }
@@ -134,7 +159,7 @@ impl Session {
     }
 
     /// Writes a PUBLISH, by topic alias where the server takes one. `len` is its length without alias.
-    #[inline]
+    #[inline(always)]
     fn write_publish(
         &mut self,
         publish: &Publish<'_>,
@@ -278,7 +303,7 @@ impl Session {
         if len > self.limits.maximum_packet_size as usize {
             return Err(Refusal::PacketTooLarge(len));
         }
-        let head = (packet_id.get(), State::DueRequest, NO_EXPIRY);
+        let head = (packet_id.get(), State::DueRequest, NO_EXPIRY, self.version);
         let record = self
             .store
             .push(store, head, len, RECEIVED_ROOM)
@@ -323,8 +348,12 @@ impl Session {
         let (_, qos) = first_byte(Store::body(store, record));
         if self.phase == Phase::Connecting {
             let plain = qos <= QoS::AtLeastOnce as u8 && record.len <= PIPELINED_MAX;
+            // [MQTT-3.3.4-7] holds before CONNACK as well; 3.1.1 knows no such limit.
+            let room =
+                self.version == Version::V311 || qos == 0 || self.in_flight < self.pipeline_window;
             return self.habits.pipeline
                 && plain
+                && room
                 && matches!(record.state, State::Due | State::DueRequest);
         }
         let counts = qos > 0 && matches!(record.state, State::Due | State::DueAgain);
@@ -351,7 +380,9 @@ impl Session {
             return Some(Outcome::Expired);
         }
         let (first, qos) = first_byte(Store::body(store, record));
-        if record.len > self.limits.maximum_packet_size as usize {
+        // A packet of 3.1.1 gets the length of its properties, none, in MQTT 5.
+        let more = usize::from(record.version != self.version);
+        if record.len.saturating_add(more) > self.limits.maximum_packet_size as usize {
             return Some(Outcome::NotAdmitted(ReasonCode::PACKET_TOO_LARGE));
         }
         if qos > self.limits.maximum_qos as u8 {
@@ -386,10 +417,15 @@ impl Session {
                     .first()
                     .and_then(|first| Kind::from_bits(first >> 4))
                     .unwrap_or(Kind::Subscribe);
-                if !wire.reserve(body.len(), CONTROL_ROOM) {
-                    return Err(Short);
+                if record.version == self.version {
+                    if !wire.reserve(body.len(), CONTROL_ROOM) {
+                        return Err(Short);
+                    }
+                    wire.encoded(body, 0, kind)?;
+                } else {
+                    let packet = decoded(body, record.version)?;
+                    wire.packet(&packet, self.version)?;
                 }
-                wire.encoded(body, 0, kind)?;
                 self.store
                     .set_state(store.bytes_mut(), record, State::AwaitRequest);
                 Ok(())
@@ -413,18 +449,16 @@ impl Session {
         if !wire.reserve(body.len(), CONTROL_ROOM) {
             return Err(Short);
         }
-        if self.limits.topic_alias_maximum > 0 && record.state == State::Due {
-            let Ok(Some((Packet::Publish(publish), _))) = Packet::decode(body, self.version) else {
+        let again = record.state == State::DueAgain && qos > 0;
+        let aliased = self.limits.topic_alias_maximum > 0 && record.state == State::Due;
+        if aliased || record.version != self.version {
+            let Packet::Publish(mut publish) = decoded(body, record.version)? else {
                 return Err(Short);
             };
+            publish.dup = again;
             self.write_aliased(&publish, wire, aliases)?;
         } else {
-            let dup = if record.state == State::DueAgain && qos > 0 {
-                DUP
-            } else {
-                0
-            };
-            wire.encoded(body, dup, Kind::Publish)?;
+            wire.encoded(body, if again { DUP } else { 0 }, Kind::Publish)?;
         }
         let awaits = match qos {
             0 if self.phase == Phase::Connecting => State::AwaitConnack,
@@ -438,6 +472,14 @@ impl Session {
         self.in_flight = self.in_flight.saturating_add(u16::from(qos > 0));
         self.store.set_state(store.bytes_mut(), record, awaits);
         Ok(())
+    }
+}
+
+/// A packet of the store.
+fn decoded(body: &[u8], version: Version) -> Result<Packet<'_>, Short> {
+    match Packet::decode(body, version) {
+        Ok(Some((packet, _))) => Ok(packet),
+        _ => Err(Short),
     }
 }
 

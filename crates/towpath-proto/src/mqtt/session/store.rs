@@ -3,7 +3,7 @@
 //! Each record is a head of [`RECORD`] bytes and a body: the encoded packet, or nothing for an identifier that was
 //! received. Records are appended; the front is freed as acknowledgements come, which is nearly always in order.
 
-use crate::{buffers::Buffer, time::Instant};
+use crate::{buffers::Buffer, mqtt::Version, time::Instant};
 
 /// The bytes of a record's head.
 pub const RECORD: usize = 12;
@@ -72,6 +72,8 @@ pub(crate) struct Record {
     pub state: State,
     /// The second since the driver's origin at which the message is worthless.
     pub expires: u32,
+    /// The version in which the body is encoded; the connection that carries it may have another.
+    pub version: Version,
 }
 
 impl Record {
@@ -115,13 +117,18 @@ impl Store {
             return None;
         }
         let head: &[u8; RECORD] = bytes.get(at..)?.first_chunk()?;
-        let [a, b, c, d, e, f, g, h, i, j, state, _] = *head;
+        let [a, b, c, d, e, f, g, h, i, j, state, level] = *head;
         Some(Record {
             at,
             len: u32::from_le_bytes([a, b, c, d]) as usize,
             expires: u32::from_le_bytes([e, f, g, h]),
             id: u16::from_le_bytes([i, j]),
             state: State::from_byte(state),
+            version: if level == Version::V311.level() {
+                Version::V311
+            } else {
+                Version::V5
+            },
         })
     }
 
@@ -145,7 +152,7 @@ impl Store {
     pub(crate) fn push(
         &mut self,
         buffer: &mut dyn Buffer,
-        record: (u16, State, u32),
+        record: (u16, State, u32, Version),
         len: usize,
         reserve: usize,
     ) -> Option<Record> {
@@ -159,13 +166,14 @@ impl Store {
                 return None;
             }
         }
-        let (id, state, expires) = record;
+        let (id, state, expires, version) = record;
         let record = Record {
             at: self.tail,
             len,
             id,
             state,
             expires,
+            version,
         };
         write_head(buffer.bytes_mut(), &record)?;
         self.tail = record.end();
@@ -305,7 +313,7 @@ fn write_head(bytes: &mut [u8], record: &Record) -> Option<()> {
     let [a, b, c, d] = u32::try_from(record.len).ok()?.to_le_bytes();
     let [e, f, g, h] = record.expires.to_le_bytes();
     let [i, j] = record.id.to_le_bytes();
-    *bytes.get_mut(record.at..)?.first_chunk_mut()? =
-        [a, b, c, d, e, f, g, h, i, j, record.state as u8, 0];
+    let (state, level) = (record.state as u8, record.version.level());
+    *bytes.get_mut(record.at..)?.first_chunk_mut()? = [a, b, c, d, e, f, g, h, i, j, state, level];
     Some(())
 }

@@ -1,0 +1,179 @@
+//! CONNECT and CONNACK from bytes.
+
+use super::{binary, properties, reason_code, text};
+use crate::{
+    bytes::Reader,
+    mqtt::{
+        Invalid, QoS, Version,
+        packet::{Connack, Connect, Kind, Will},
+        property::{Place, Properties},
+        reason::ReasonCode,
+        topic::TopicName,
+    },
+};
+
+impl<'a> Connect<'a> {
+    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
+        let unsupported = |clause| Invalid {
+            reason: ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+            clause,
+        };
+        if binary(reader)? != b"MQTT" {
+            return Err(unsupported("[MQTT-3.1.2-1] the protocol name is not MQTT"));
+        }
+        let version = match reader.u8()? {
+            4 => Version::V311,
+            5 => Version::V5,
+            _ => {
+                return Err(unsupported(
+                    "[MQTT-3.1.2-2] the protocol version is neither 3.1.1 nor 5",
+                ));
+            }
+        };
+        let flags = ConnectFlags::decode(reader.u8()?, version)?;
+        let keep_alive = reader.u16()?;
+        let properties = properties(reader, version, Place::CONNECT)?;
+        let client_id = text(reader)?;
+        if client_id.is_empty() && version == Version::V311 && !flags.has(ConnectFlags::CLEAN) {
+            let reason = ReasonCode::CLIENT_IDENTIFIER_NOT_VALID;
+            return Err(Invalid {
+                reason,
+                clause: "MQTT 3.1.1 [MQTT-3.1.3-8] no client identifier and no clean session",
+            });
+        }
+        let will = if flags.has(ConnectFlags::WILL) {
+            Some(Will::decode(reader, version, flags)?)
+        } else {
+            None
+        };
+        let user_name = if flags.has(ConnectFlags::USER) {
+            Some(text(reader)?)
+        } else {
+            None
+        };
+        let password = if flags.has(ConnectFlags::PASSWORD) {
+            Some(binary(reader)?)
+        } else {
+            None
+        };
+        let clean_start = flags.has(ConnectFlags::CLEAN);
+        Ok(Self {
+            version,
+            clean_start,
+            keep_alive,
+            client_id,
+            will,
+            user_name,
+            password,
+            properties,
+        })
+    }
+}
+
+/// The flags of CONNECT (MQTT 5 section 3.1.2.3).
+#[derive(Clone, Copy)]
+struct ConnectFlags(u8);
+
+impl ConnectFlags {
+    const CLEAN: u8 = 0x02;
+    const WILL: u8 = 0x04;
+    const WILL_QOS: u8 = 0x18;
+    const WILL_RETAIN: u8 = 0x20;
+    const PASSWORD: u8 = 0x40;
+    const USER: u8 = 0x80;
+
+    fn decode(bits: u8, version: Version) -> Result<Self, Invalid> {
+        let flags = Self(bits);
+        if flags.has(1) {
+            return Err(Invalid::malformed(
+                "[MQTT-3.1.2-3] the reserved connect flag is set",
+            ));
+        }
+        if !flags.has(Self::WILL) && flags.has(Self::WILL_QOS) {
+            return Err(Invalid::malformed(
+                "[MQTT-3.1.2-11] will QoS without a will",
+            ));
+        }
+        if !flags.has(Self::WILL) && flags.has(Self::WILL_RETAIN) {
+            return Err(Invalid::malformed(
+                "[MQTT-3.1.2-13] will retain without a will",
+            ));
+        }
+        if flags.0 & Self::WILL_QOS == Self::WILL_QOS {
+            return Err(Invalid::malformed("[MQTT-3.1.2-12] the will has QoS 3"));
+        }
+        if version == Version::V311 && flags.has(Self::PASSWORD) && !flags.has(Self::USER) {
+            return Err(Invalid::malformed(
+                "MQTT 3.1.1 [MQTT-3.1.2-22] a password without a user name",
+            ));
+        }
+        Ok(flags)
+    }
+
+    const fn has(self, bits: u8) -> bool {
+        self.0 & bits != 0
+    }
+}
+
+impl<'a> Will<'a> {
+    fn decode(
+        reader: &mut Reader<'a>,
+        version: Version,
+        flags: ConnectFlags,
+    ) -> Result<Self, Invalid> {
+        let properties = properties(reader, version, Place::WILL)?;
+        let topic = TopicName::from_wire(binary(reader)?)?;
+        if topic.is_empty() {
+            return Err(Invalid::protocol("[MQTT-4.7.3-1] the will topic is empty"));
+        }
+        let payload = binary(reader)?;
+        let qos = QoS::from_bits((flags.0 & ConnectFlags::WILL_QOS) >> 3).unwrap_or_default();
+        Ok(Self {
+            topic,
+            payload,
+            qos,
+            retain: flags.has(ConnectFlags::WILL_RETAIN),
+            properties,
+        })
+    }
+}
+
+impl<'a> Connack<'a> {
+    pub(super) fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
+        let flags = reader.u8()?;
+        if flags & 0xFE != 0 {
+            return Err(Invalid::malformed(
+                "[MQTT-3.2.2-1] reserved connect acknowledge flags are set",
+            ));
+        }
+        let code = reader.u8()?;
+        let reason = if version == Version::V5 {
+            // A server that does not know version 5 refuses it in the form of 3.1.1, with return code 1 and nothing
+            // behind it (MQTT 5 section 3.1.2.2, MQTT 3.1.1 [MQTT-3.1.2-2]).
+            match code {
+                1 => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+                _ => reason_code(Kind::Connack, code)?,
+            }
+        } else {
+            ReasonCode::from_v311_connack(code).ok_or(Invalid::malformed(
+                "MQTT 3.1.1 3.2.2.3 a reserved connect return code",
+            ))?
+        };
+        let session_present = flags == 1;
+        if session_present && reason != ReasonCode::SUCCESS {
+            return Err(Invalid::protocol(
+                "[MQTT-3.2.2-6] session present on a refused connection",
+            ));
+        }
+        let properties = if reason.is_error() && reader.is_empty() {
+            Properties::NONE
+        } else {
+            properties(reader, version, Place::CONNACK)?
+        };
+        Ok(Self {
+            session_present,
+            reason,
+            properties,
+        })
+    }
+}
