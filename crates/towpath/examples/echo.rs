@@ -21,7 +21,7 @@ async fn main() -> Result<(), towpath::Error> {
                     .await?;
             }
             Event::Disconnected { fault, retry_in } => {
-                eprintln!("{fault}; next try in {retry_in:?}")
+                eprintln!("{fault}; next try in {retry_in:?}");
             }
             _ => {}
         }

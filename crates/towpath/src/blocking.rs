@@ -1,6 +1,9 @@
 //! The face for programs without an async runtime. Under it a tokio runtime of its own runs in the calling thread.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -12,6 +15,7 @@ use crate::{Error, Event, Limits, Options, Outgoing, PacketId, QoS, Subscription
 pub struct Connection {
     runtime: Runtime,
     inner: crate::tokio::Connection,
+    nap: Nap,
 }
 
 impl Connection {
@@ -22,7 +26,11 @@ impl Connection {
     pub fn connect(options: Options) -> Result<Self, Error> {
         let runtime = runtime()?;
         let inner = runtime.block_on(crate::tokio::Connection::connect(options))?;
-        Ok(Self { runtime, inner })
+        Ok(Self {
+            runtime,
+            inner,
+            nap: Nap::default(),
+        })
     }
 
     /// A connection that is not tried yet; [`next`](Self::next) climbs.
@@ -34,7 +42,11 @@ impl Connection {
         let guard = runtime.enter();
         let inner = crate::tokio::Connection::new(options);
         drop(guard);
-        Ok(Self { runtime, inner })
+        Ok(Self {
+            runtime,
+            inner,
+            nap: Nap::default(),
+        })
     }
 
     /// The next event, `None` if none came within `patience`.
@@ -67,10 +79,25 @@ impl Connection {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub fn send(&mut self, message: &Outgoing<'_>) -> Result<Option<PacketId>, Error> {
-        match self.inner.send_now(message) {
+        match self.inner.try_send(message) {
             Some(answer) => answer,
-            None => self.runtime.block_on(self.inner.send(message)),
+            None => self.send_later(message),
         }
+    }
+
+    /// Publishes after making room. While the window is full the thread naps, so that acknowledgements come in bunches:
+    /// waking for each costs more than all the rest of a publish.
+    #[cold]
+    fn send_later(&mut self, message: &Outgoing<'_>) -> Result<Option<PacketId>, Error> {
+        if self.inner.is_window_full(message.qos) {
+            self.runtime.block_on(self.inner.flush())?;
+            std::thread::sleep(self.nap.length());
+            let woken = Instant::now();
+            let answer = self.runtime.block_on(self.inner.send(message));
+            self.nap.adapt(woken.elapsed());
+            return answer;
+        }
+        self.runtime.block_on(self.inner.send(message))
     }
 
     /// Subscribes to one filter; [`Event::Subscribed`] reports.
@@ -149,4 +176,58 @@ fn runtime() -> Result<Runtime, Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::Path(crate::host::fault(crate::Rung::Link, &error)))
+}
+
+/// How long to sleep while a full window empties: long enough that half of it is free afterwards, never longer than
+/// [`Nap::LONGEST`].
+#[derive(Debug)]
+struct Nap(Duration);
+
+impl Nap {
+    const SHORTEST: Duration = Duration::from_micros(10);
+    const LONGEST: Duration = Duration::from_millis(1);
+    /// Waiting less than this after the nap means that it was long enough.
+    const ENOUGH: Duration = Duration::from_micros(50);
+
+    const fn length(&self) -> Duration {
+        self.0
+    }
+
+    /// Takes in how long the window still had to be waited for after the nap.
+    fn adapt(&mut self, waited: Duration) {
+        let next = if waited > Self::ENOUGH {
+            self.0 * 5 / 4
+        } else {
+            self.0 * 7 / 8
+        };
+        self.0 = next.clamp(Self::SHORTEST, Self::LONGEST);
+    }
+}
+
+impl Default for Nap {
+    fn default() -> Self {
+        Self(Self::SHORTEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nap_grows_to_what_the_server_needs_and_stays_bounded() {
+        let mut nap = Nap::default();
+        let needed = Duration::from_micros(400);
+        for _ in 0..100 {
+            nap.adapt(needed.saturating_sub(nap.length()));
+        }
+        assert!(
+            nap.length() > needed / 2 && nap.length() < needed * 2,
+            "{nap:?}"
+        );
+        for _ in 0..100 {
+            nap.adapt(Duration::from_secs(1));
+        }
+        assert_eq!(nap.length(), Nap::LONGEST);
+    }
 }

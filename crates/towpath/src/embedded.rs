@@ -1,1 +1,496 @@
-//! The face for microcontrollers.
+//! The face for microcontrollers: neither `std` nor an allocator, over the halves of any stream that implements
+//! [`Read`] and [`Write`] of `embedded-io-async`.
+//!
+//! The [`Client`] holds the session over the caller's buffers and lives as long as the device runs. A [`Connection`]
+//! borrows it for the life of one TCP connection, which the caller opens, because that is its network stack's business.
+//! With embassy-net the halves come from `TcpSocket::split`, and a [`Timer`] is a few lines over `embassy_time`.
+//!
+//! # Dropped futures
+//! Every future of a [`Connection`] may be dropped at any await point, for example because a button won a `select`, and
+//! the same or another method called next: nothing is lost or sent twice by it. This needs halves whose `read`, `write`
+//! and `flush` have done nothing when they are dropped before they are ready. Those of embassy-net are like that: they
+//! copy and are ready in one step. A TLS wrapper often is not; don't drop futures over one.
+//!
+//! # Example
+//! ```no_run
+//! # use core::time::Duration;
+//! use towpath::{
+//!     Backoff, Code, Fault, Outgoing, QoS, Reconnect, Rung, TopicFilter, TopicName, Version,
+//!     embedded::{Connection, Error, Timer},
+//!     proto::{Buffers, Client, Event, client::Start, mqtt::packet::{Connect, Subscription}},
+//! };
+//! # use embedded_io_async::{Read, Write};
+//! # use towpath::proto::{Instant, Random};
+//! # async fn socket() -> (impl Read, impl Write) { (&[][..], &mut [][..]) }
+//! # fn switch(_: bool) {}
+//!
+//! async fn run(timer: &impl Timer, random: impl Random) {
+//!     let (mut rx, mut tx, mut store) = ([0; 1024], [0; 1024], [0; 2048]);
+//!     let buffers =
+//!         Buffers { rx: &mut rx[..], tx: &mut tx[..], store: &mut store[..], aliases: &mut [][..] };
+//!     let mut client = Client::new(buffers, random);
+//!     let mut backoff = Backoff::new();
+//!     let connect = Connect { client_id: "lamp-17", clean_start: false, ..Connect::default() };
+//!     loop {
+//!         let (reader, writer) = socket().await;
+//!         let since = timer.now();
+//!         let start = Start::new(connect);
+//!         let fault = match Connection::open(&mut client, reader, writer, timer, &start).await {
+//!             Ok(mut connection) => serve(&mut connection).await,
+//!             Err(Error::Path(fault)) => fault,
+//!             Err(Error::Refused(_)) => return,
+//!         };
+//!         // `fault` names the rung that broke and what mends it.
+//!         let held = timer.now().since(since);
+//!         let Some(pause) = backoff.pause(Reconnect::default(), held, client.random()) else { return };
+//!         timer.sleep_until(timer.now().after(pause)).await;
+//!     }
+//! }
+//!
+//! async fn serve<I: Read, O: Write>(
+//!     connection: &mut Connection<'_, impl towpath::proto::Buffer, impl Random, I, O, impl Timer>,
+//! ) -> Fault {
+//!     let filter = TopicFilter::new("lamp/17/set").expect("a good filter");
+//!     let _ = connection.subscribe(&[Subscription::new(filter, QoS::AtLeastOnce)]);
+//!     loop {
+//!         match connection.next().await {
+//!             Event::Message(message) => switch(message.payload == b"on"),
+//!             Event::Failed(fault) => return fault,
+//!             Event::Disconnected => return Fault::new(Rung::Mqtt, Code::Closed),
+//!             _ => {}
+//!         }
+//!         let topic = TopicName::new("lamp/17/seen").expect("a good name");
+//!         // Leaves with the next `next`; without a connection it waits in the store.
+//!         let _ = connection.publish(&Outgoing::new(topic, b"", QoS::AtLeastOnce));
+//!     }
+//! }
+//! ```
+
+use core::{fmt, future::pending, task::Poll};
+
+use embassy_futures::{
+    poll_once,
+    select::{Either3, select, select3},
+};
+use embedded_io_async::{Error as _, ErrorKind, Read, Write};
+use towpath_proto::{
+    Buffer, Client, Code, Event, Fault, Instant, Random, Ready, Reason, Rung, Trace,
+    client::{Outgoing, Start},
+    mqtt::{
+        QoS,
+        packet::{PacketId, Subscription},
+        property::Properties,
+        reason::ReasonCode,
+        session::{Limits, Refusal},
+        topic::TopicFilter,
+    },
+};
+
+/// The clock of the device.
+#[expect(
+    async_fn_in_trait,
+    reason = "no executor of a microcontroller needs Send"
+)]
+pub trait Timer {
+    /// The time since an origin that stays the same, for example the start of the device. It never goes back.
+    fn now(&self) -> Instant;
+
+    /// Is ready once [`now`](Self::now) is `at` or later. Dropping it before must be harmless.
+    async fn sleep_until(&self, at: Instant);
+
+    /// A fact about the climb, for the device's log. Comes only after [`Client::trace`] switched it on; a timer that
+    /// says nothing here drops it.
+    fn trace(&self, trace: Trace) {
+        let _ = trace;
+    }
+}
+
+impl<T: Timer> Timer for &T {
+    fn now(&self) -> Instant {
+        T::now(self)
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        T::sleep_until(self, at).await;
+    }
+
+    fn trace(&self, trace: Trace) {
+        T::trace(self, trace);
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    /// The path broke on a rung.
+    Path(Fault),
+    /// The command can't be taken; nothing was changed.
+    Refused(Refusal),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(fault) => fmt::Display::fmt(fault, f),
+            Self::Refused(refusal) => fmt::Display::fmt(refusal, f),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The fault for an error of the stream, or of opening it, on `rung`.
+#[must_use]
+pub fn fault(rung: Rung, kind: ErrorKind) -> Fault {
+    let code = match kind {
+        ErrorKind::ConnectionRefused => Code::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Code::Reset
+        }
+        ErrorKind::NotConnected | ErrorKind::WriteZero => Code::Closed,
+        ErrorKind::TimedOut => Code::ConnectTimeout,
+        ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Code::BindFailed,
+        _ => Code::Io,
+    };
+    let fault = Fault::new(rung, code);
+    match kind {
+        ErrorKind::OutOfMemory => fault.detail(b"out of memory"),
+        ErrorKind::Unsupported => fault.detail(b"not supported by the network stack"),
+        ErrorKind::InvalidInput => fault.detail(b"refused by the network stack"),
+        _ => fault,
+    }
+}
+
+/// One TCP connection of a client.
+///
+/// Nothing moves unless one of its futures is awaited: what is published leaves with [`next`](Self::next) or
+/// [`flush`](Self::flush). Dropping it lets the connection go without a farewell; the session stays in the client.
+#[derive(Debug)]
+pub struct Connection<'c, B: Buffer, R: Random, I, O, T> {
+    client: &'c mut Client<B, R>,
+    reader: I,
+    writer: O,
+    timer: T,
+    /// The writer has bytes that it may keep to itself until it is flushed.
+    unflushed: bool,
+    /// Writing failed; what the peer sent before is the evidence, so that is read first.
+    broken: Option<ErrorKind>,
+}
+
+impl<B: Buffer, R: Random, I, O, T> Drop for Connection<'_, B, R, I, O, T> {
+    fn drop(&mut self) {
+        self.client.abandon();
+    }
+}
+
+impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R, I, O, T> {
+    /// Climbs on an open byte stream and answers when the server has accepted the connection;
+    /// [`Event::Connected`] is then the first event.
+    ///
+    /// It answers earlier, not yet [connected](Self::is_connected), if there is another event before: a step of
+    /// enhanced authentication, which has to be answered, or a message that is settled because it can't be sent.
+    ///
+    /// The rungs below can be reported to the client before, with [`Client::entered`] and [`Client::reached`], up to
+    /// entering [`Rung::Tcp`]; that this one is reached is reported here.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if CONNECT can't be said in this version or does not fit the transmit buffer, [`Error::Path`]
+    /// with the rung that broke.
+    pub async fn open(
+        client: &'c mut Client<B, R>,
+        reader: I,
+        writer: O,
+        timer: T,
+        start: &Start<'_>,
+    ) -> Result<Self, Error> {
+        client.start(timer.now(), start)?;
+        let mut connection = Self {
+            client,
+            reader,
+            writer,
+            timer,
+            unflushed: false,
+            broken: None,
+        };
+        let now = connection.timer.now();
+        connection.client.reached(now, Rung::Tcp);
+        connection.drive(Goal::Event).await;
+        if connection.client.is_ending()
+            && let Some(Event::Failed(fault)) = connection.client.take_event()
+        {
+            return Err(Error::Path(fault));
+        }
+        Ok(connection)
+    }
+
+    /// The next event. It lends from the client's buffers: finish with it before the next call, which acknowledges it.
+    ///
+    /// After [`Event::Failed`] or [`Event::Disconnected`] close the socket and drop the connection: nothing follows but
+    /// [`Event::Disconnected`].
+    pub async fn next(&mut self) -> Event<'_> {
+        self.drive(Goal::Event).await;
+        self.client.take_event().unwrap_or(Event::Disconnected)
+    }
+
+    /// Publishes without waiting: with QoS 0 and a connection into the transmit buffer, otherwise into the session
+    /// store. It leaves with [`next`](Self::next) or [`flush`](Self::flush).
+    ///
+    /// Answers the packet identifier, by which [`Event::Settled`] reports; `None` with QoS 0.
+    ///
+    /// # Errors
+    /// Why the message can't be taken; nothing was changed then. [`Refusal::Full`] passes once bytes have left, or
+    /// messages are settled.
+    pub fn publish(&mut self, message: &Outgoing<'_>) -> Result<Option<PacketId>, Refusal> {
+        self.client.publish(message)
+    }
+
+    /// Sends what waits for the wire. False if an event came first, or had come before: [`next`](Self::next) gives it
+    /// at once, and the rest leaves with that or with the next `flush`. True once everything that may leave has left.
+    ///
+    /// The writer is flushed too; with embassy-net that waits until the peer's TCP has the bytes. What the server has
+    /// taken over is told by [`Event::Settled`].
+    pub async fn flush(&mut self) -> bool {
+        !self.drive(Goal::Sent).await
+    }
+
+    /// Subscribes. [`Event::Subscribed`] reports.
+    ///
+    /// # Errors
+    /// Why it can't be done; nothing was changed then.
+    pub fn subscribe(&mut self, list: &[Subscription<'_>]) -> Result<PacketId, Refusal> {
+        self.subscribe_with(list, Properties::NONE)
+    }
+
+    /// Subscribes with MQTT 5 properties, otherwise as [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub fn subscribe_with(
+        &mut self,
+        list: &[Subscription<'_>],
+        properties: Properties<'_>,
+    ) -> Result<PacketId, Refusal> {
+        self.client.subscribe(list, properties)
+    }
+
+    /// Ends subscriptions. [`Event::Unsubscribed`] reports.
+    ///
+    /// # Errors
+    /// Why it can't be done; nothing was changed then.
+    pub fn unsubscribe(&mut self, list: &[TopicFilter<'_>]) -> Result<PacketId, Refusal> {
+        self.client.unsubscribe(list, Properties::NONE)
+    }
+
+    /// Acknowledges a message when [`Start::manual_acks`] is set.
+    ///
+    /// # Errors
+    /// [`Refusal::NotConnected`], or [`Refusal::Full`] until bytes have left.
+    pub fn acknowledge(&mut self, qos: QoS, packet_id: PacketId) -> Result<(), Refusal> {
+        self.client.acknowledge(qos, packet_id)
+    }
+
+    /// Answers a step of enhanced authentication, or begins one again (MQTT 5 section 4.12).
+    ///
+    /// # Errors
+    /// [`Refusal::NeedsV5`], [`Refusal::NotConnected`], [`Refusal::Full`], or a property that is not allowed.
+    pub fn auth(&mut self, reason: ReasonCode, properties: Properties<'_>) -> Result<(), Refusal> {
+        self.client.auth(reason, properties)
+    }
+
+    /// Says farewell and waits until the peer's side has it, as far as the writer's `flush` tells, or the patience of
+    /// [`Start`] is over. Close the socket then.
+    ///
+    /// An event that waits is dropped; a message among them comes again if the server keeps the session. Messages in
+    /// the store stay there: call [`flush`](Self::flush) before to send them.
+    ///
+    /// # Errors
+    /// [`Error::Path`] if the path breaks before.
+    pub async fn disconnect(&mut self) -> Result<(), Error> {
+        self.disconnect_with(ReasonCode::SUCCESS, Properties::NONE)
+            .await
+    }
+
+    /// Says farewell with a reason, for example [`ReasonCode::DISCONNECT_WITH_WILL`], and properties (MQTT 5),
+    /// otherwise as [`disconnect`](Self::disconnect).
+    ///
+    /// # Errors
+    /// As [`disconnect`](Self::disconnect), and [`Error::Refused`] if the version has no reasons or a property is not
+    /// allowed.
+    pub async fn disconnect_with(
+        &mut self,
+        reason: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), Error> {
+        self.client.put_back();
+        while let Err(refusal) = self.client.disconnect(reason, properties) {
+            // Bytes that leave make room; without any there never will be.
+            if refusal != Refusal::Full || self.client.sendable().is_empty() {
+                return Err(refusal.into());
+            }
+            self.exchange().await;
+        }
+        while self.drive(Goal::Event).await {
+            if self.unflushed && self.broken.is_none() {
+                // The application closes the socket next, and a stack may forget then what it has not sent.
+                let until = self.client.deadline();
+                select(self.writer.flush(), sleep(&self.timer, until)).await;
+                self.unflushed = false;
+            }
+            if let Some(Event::Failed(fault)) = self.client.take_event() {
+                return Err(Error::Path(fault));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the server granted, or the defaults before CONNACK.
+    pub const fn limits(&self) -> &Limits {
+        self.client.limits()
+    }
+
+    /// Whether the server has accepted the connection and nothing has ended it.
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected()
+    }
+
+    /// Whether every message and request is settled and every byte has left.
+    pub fn is_settled(&self) -> bool {
+        self.client.is_settled()
+    }
+
+    /// Moves bytes both ways as far as `goal`. True if there is an event to be taken.
+    async fn drive(&mut self, goal: Goal) -> bool {
+        loop {
+            match self.client.poll(self.timer.now()) {
+                Ready::Event => return true,
+                Ready::Trace(trace) => {
+                    self.timer.trace(trace);
+                    continue;
+                }
+                Ready::Wait {
+                    reason: Reason::Ended,
+                    ..
+                } => return false,
+                Ready::Wait { .. } if goal == Goal::Sent && !self.has_unsent() => return false,
+                Ready::Transmit | Ready::Wait { .. } => {}
+            }
+            self.exchange().await;
+        }
+    }
+
+    fn has_unsent(&mut self) -> bool {
+        self.unflushed || self.client.has_due()
+    }
+
+    /// Waits until bytes move one way, or for the clock. Everything that has happened is in the client afterwards, and
+    /// nothing has if this is dropped before.
+    async fn exchange(&mut self) {
+        if let Some(kind) = self.broken {
+            return self.read_rest(kind);
+        }
+        let until = self.client.deadline();
+        let reads = !self.client.is_paused();
+        let (space, bytes) = self.client.both_ways();
+        // Writing comes first, because it comes to an end: a peer that never stops sending would keep it back.
+        let moved = select3(
+            send(&mut self.writer, bytes, self.unflushed),
+            receive(&mut self.reader, space, reads),
+            sleep(&self.timer, until),
+        )
+        .await;
+        let now = self.timer.now();
+        match moved {
+            Either3::First(Ok(n)) => {
+                // Only flushing moves no bytes.
+                self.unflushed = n > 0;
+                if n > 0 {
+                    self.client.transmitted(now, n);
+                }
+            }
+            Either3::First(Err(kind)) => self.broken = Some(kind),
+            Either3::Second(Ok(0)) => {
+                let closed = Fault::new(self.client.rung(), Code::Closed);
+                self.client.closed(now, closed);
+            }
+            Either3::Second(Ok(n)) => {
+                self.client.commit(now, n);
+                // A peer that never stops sending would keep the clock back too.
+                if until.is_some_and(|until| until <= now) {
+                    self.client.handle_timeout(now);
+                }
+            }
+            Either3::Second(Err(kind)) => {
+                let fault = fault(self.client.rung(), kind);
+                self.client.closed(now, fault);
+            }
+            Either3::Third(()) => self.client.handle_timeout(now),
+        }
+    }
+
+    /// Reads what is there after writing failed; then that is the end.
+    fn read_rest(&mut self, kind: ErrorKind) {
+        let now = self.timer.now();
+        let (space, _) = self.client.both_ways();
+        let room = space.len();
+        match poll_once(receive(&mut self.reader, space, room > 0)) {
+            Poll::Ready(Ok(n)) if n > 0 => self.client.commit(now, n),
+            _ => {
+                let fault = fault(self.client.rung(), kind);
+                self.client.closed(now, fault);
+            }
+        }
+    }
+}
+
+/// How far bytes are moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// Until there is an event.
+    Event,
+    /// Until there is an event or nothing waits for the wire.
+    Sent,
+}
+
+/// Writes some of `bytes`, or flushes if there are none and it has to be done. Answers how many were written.
+async fn send<O: Write>(writer: &mut O, bytes: &[u8], flush: bool) -> Result<usize, ErrorKind> {
+    if !bytes.is_empty() {
+        return match writer.write(bytes).await {
+            Ok(0) => Err(ErrorKind::WriteZero),
+            Ok(n) => Ok(n),
+            Err(error) => Err(error.kind()),
+        };
+    }
+    if flush {
+        return writer
+            .flush()
+            .await
+            .map(|()| 0)
+            .map_err(|error| error.kind());
+    }
+    pending().await
+}
+
+/// Reads into `space` if there is any. Answers how many bytes came, 0 at the end of the stream.
+async fn receive<I: Read>(
+    reader: &mut I,
+    space: &mut [u8],
+    reads: bool,
+) -> Result<usize, ErrorKind> {
+    if space.is_empty() || !reads {
+        return pending().await;
+    }
+    reader.read(space).await.map_err(|error| error.kind())
+}
+
+async fn sleep(timer: &impl Timer, until: Option<Instant>) {
+    match until {
+        Some(until) => timer.sleep_until(until).await,
+        None => pending().await,
+    }
+}

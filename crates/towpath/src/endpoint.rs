@@ -51,14 +51,12 @@ impl Endpoint {
     /// [`Error::Url`] with what is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: String| Error::Url { why };
-        let url = url::Url::parse(text).map_err(|error| {
-            let hint = if text.contains("://") {
-                ""
-            } else {
-                "; write it as mqtt://host or ws://host/path"
-            };
-            wrong(format!("{error}{hint}"))
-        })?;
+        if !text.contains("://") {
+            return Err(wrong(format!(
+                "{text:?} has no scheme; write it as mqtt://host or ws://host/path"
+            )));
+        }
+        let url = url::Url::parse(text).map_err(|error| wrong(error.to_string()))?;
         let scheme = match url.scheme() {
             "mqtt" | "tcp" => Scheme::Mqtt,
             "ws" => Scheme::Ws,
@@ -103,7 +101,7 @@ impl Endpoint {
         Ok(Self {
             scheme,
             host,
-            port: url.port().unwrap_or(scheme.port()),
+            port: url.port().unwrap_or_else(|| scheme.port()),
             target,
         })
     }
@@ -177,7 +175,7 @@ mod tests {
     #[test]
     fn urls_that_are_wrong_say_why() {
         for (text, why) in [
-            ("broker:1883x", "mqtt://host"),
+            ("broker:1883", "mqtt://host"),
             ("http://broker", "not known"),
             ("mqtt://", "host"),
             ("mqtt://user:secret@broker", "does not belong"),

@@ -17,6 +17,8 @@ pub enum Error {
     Path(Fault),
     /// The command can't be taken.
     Refused(Refusal),
+    /// Many events wait to be taken with `next`; nothing else is done before that, so that memory stays bounded.
+    Unread,
     /// The connection was closed by this side, or will not be tried again.
     Closed,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Error {
             Self::Url { why } => write!(f, "the URL can't be used: {why}"),
             Self::Path(fault) => fmt::Display::fmt(fault, f),
             Self::Refused(refusal) => fmt::Display::fmt(refusal, f),
+            Self::Unread => f.write_str("too many events wait to be taken"),
             Self::Closed => f.write_str("the connection is closed"),
         }
     }

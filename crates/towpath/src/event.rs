@@ -144,7 +144,7 @@ impl Details {
                 Property::ResponseTopic(text) => details.response_topic = Some(text.to_owned()),
                 Property::CorrelationData(data) => details.correlation_data = Some(data.to_vec()),
                 Property::SubscriptionIdentifier(VarInt(id)) => {
-                    details.subscription_identifiers.push(id)
+                    details.subscription_identifiers.push(id);
                 }
                 Property::UserProperty((name, value)) => {
                     details

@@ -8,16 +8,16 @@ use towpath_proto::{Buffer, Code, Fault, Instant, Random, Rung};
 /// A buffer that grows up to a limit and gives its memory back when idle.
 #[derive(Debug)]
 pub(crate) struct Growable {
-    bytes: Vec<u8>,
-    limit: usize,
+    bytes: Box<[u8]>,
+    limit: u32,
 }
 
 impl Growable {
     /// Empty, at most `limit` bytes long.
-    pub(crate) const fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
-            bytes: Vec::new(),
-            limit,
+            bytes: Box::default(),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
         }
     }
 }
@@ -34,7 +34,8 @@ impl Buffer for Growable {
     }
 
     fn grow(&mut self, len: usize) -> bool {
-        if len > self.limit {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if len > limit {
             return self.bytes.len() >= len;
         }
         if len > self.bytes.len() {
@@ -42,15 +43,17 @@ impl Buffer for Growable {
             let wanted = len
                 .max(self.bytes.len().saturating_mul(2))
                 .max(64)
-                .min(self.limit);
-            self.bytes.reserve_exact(wanted - self.bytes.len());
-            self.bytes.resize(wanted, 0);
+                .min(limit);
+            let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+            bytes.reserve_exact(wanted - bytes.len());
+            bytes.resize(wanted, 0);
+            self.bytes = bytes.into_boxed_slice();
         }
         true
     }
 
     fn release(&mut self) {
-        self.bytes = Vec::new();
+        self.bytes = Box::default();
     }
 }
 

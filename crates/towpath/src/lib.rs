@@ -8,10 +8,9 @@
 //! All of them drive the same [`towpath_proto::Client`].
 #![cfg_attr(not(feature = "std"), no_std)]
 
+mod backoff;
 pub mod embedded;
 
-#[cfg(feature = "std")]
-mod backoff;
 #[cfg(feature = "std")]
 pub mod blocking;
 #[cfg(feature = "std")]
@@ -44,9 +43,9 @@ pub use towpath_proto::{
     },
 };
 
+pub use self::backoff::{Backoff, Reconnect};
 #[cfg(feature = "std")]
 pub use self::{
-    backoff::Reconnect,
     endpoint::{Endpoint, Scheme},
     error::Error,
     event::{Details, Event, Message},

@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, io, time::Duration};
 
 use towpath_proto::{
-    Buffers, Client, Code, Fault, Instant, Output, Rung,
+    Buffers, Client, Code, Fault, Instant, Output,
     event::{Connected, Event as Lent, Message as LentMessage},
     mqtt::{
         packet::Subscription,
@@ -14,7 +14,7 @@ use towpath_proto::{
 };
 
 use crate::{
-    Error, Event, Full, Message, Options, Outgoing, PacketId, QoS, ReasonCode, Refusal,
+    Error, Event, Full, Message, Options, Outcome, Outgoing, PacketId, QoS, ReasonCode, Refusal,
     TopicFilter,
     backoff::Backoff,
     host::{Entropy, Growable},
@@ -36,11 +36,18 @@ pub(crate) trait Stream {
 /// What a turn came to.
 pub(crate) enum Turn {
     Event(Event),
-    /// Wait for bytes, for time, and if `write` for room to write.
-    Wait {
-        until: Option<Instant>,
-        write: bool,
-    },
+    /// Nothing moves before one of these comes.
+    Wait(Wants),
+}
+
+/// What a machine waits for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wants {
+    pub(crate) until: Option<Instant>,
+    /// Bytes to read.
+    pub(crate) read: bool,
+    /// Room to write.
+    pub(crate) write: bool,
 }
 
 /// A subscription that is to outlive a session the server forgets.
@@ -61,15 +68,17 @@ pub(crate) struct Machine {
     backoff: Backoff,
     kept: Vec<Kept>,
     /// A message whose pieces are put together, or a topic whose message is too large to keep.
-    partial: Option<Partial>,
+    partial: Option<Box<Partial>>,
     /// Events beside those of the core.
     events: VecDeque<Event>,
     /// The identifier that an MQTT 5 server assigned.
-    assigned: Option<String>,
+    assigned: Option<Box<str>>,
     again: bool,
     accepted_at: Option<Instant>,
     read_size: usize,
     trim: bool,
+    /// The application said farewell: no attempt follows.
+    closing: bool,
 }
 
 #[derive(Debug)]
@@ -95,6 +104,7 @@ impl Machine {
             Entropy,
         );
         client.trace(options.trace);
+        client.speak(options.version);
         Self {
             client,
             options: Box::new(options),
@@ -107,6 +117,7 @@ impl Machine {
             accepted_at: None,
             read_size: READ_FIRST,
             trim: false,
+            closing: false,
         }
     }
 
@@ -120,9 +131,19 @@ impl Machine {
         })
     }
 
-    /// The attempt failed below the byte stream.
-    pub(crate) fn failed(&mut self, now: Instant, fault: Fault) {
-        self.client.closed(now, fault);
+    /// Says farewell. Between attempts there is nobody to say it to; then no other one follows.
+    pub(crate) fn disconnect(
+        &mut self,
+        reason: ReasonCode,
+        properties: Properties<'_>,
+    ) -> Result<(), Refusal> {
+        self.client.disconnect(reason, properties)?;
+        self.closing = true;
+        Ok(())
+    }
+
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.closing
     }
 
     /// Moves bytes both ways until there is an event or nothing can move.
@@ -130,7 +151,6 @@ impl Machine {
         if let Some(event) = self.events.pop_front() {
             return Turn::Event(event);
         }
-        let mut write = false;
         loop {
             let step = match self.client.poll_output(now) {
                 Output::Transmit(bytes) => match stream.map(|stream| stream.try_write(bytes)) {
@@ -156,42 +176,36 @@ impl Machine {
                     }
                 }
                 Step::Broken(error) => self.read_then_fail(stream, now, &error),
-                Step::Blocked if write => {
-                    return Turn::Wait {
-                        until: None,
-                        write: true,
-                    };
-                }
-                Step::Blocked => {
-                    write = true;
-                    if !self.read(stream, now) {
-                        return Turn::Wait {
-                            until: None,
-                            write: true,
-                        };
-                    }
-                }
-                Step::Wait(until) => {
-                    if !self.read(stream, now) {
+                Step::Blocked => match self.read(stream, now) {
+                    Read::Some => {}
+                    Read::Nothing => return wait(None, true, true),
+                    Read::NoRoom => return wait(None, false, true),
+                },
+                Step::Wait(until) => match self.read(stream, now) {
+                    Read::Some => {}
+                    Read::Nothing => {
                         self.trim(until, now);
-                        return Turn::Wait {
-                            until,
-                            write: false,
-                        };
+                        return wait(until, true, false);
                     }
-                }
+                    Read::NoRoom => return wait(until, false, false),
+                },
             }
         }
     }
 
-    /// Reads once. False if there was nothing to read, or no room.
-    fn read(&mut self, stream: Option<&impl Stream>, now: Instant) -> bool {
-        let Some(stream) = stream else { return false };
+    /// Reads once.
+    fn read(&mut self, stream: Option<&impl Stream>, now: Instant) -> Read {
+        let Some(stream) = stream else {
+            return Read::NoRoom;
+        };
+        if self.client.is_paused() {
+            return Read::NoRoom;
+        }
         self.client.grow_rx(self.read_size);
         let space = self.client.rx_space();
         let room = space.len();
         if room == 0 {
-            return false;
+            return Read::NoRoom;
         }
         match stream.try_read(space) {
             Ok(0) => self
@@ -203,12 +217,12 @@ impl Machine {
                     self.read_size = room.saturating_mul(2).min(READ_MOST);
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Nothing,
             Err(error) => self
                 .client
                 .closed(now, crate::host::fault(self.client.rung(), &error)),
         }
-        true
+        Read::Some
     }
 
     /// Writing failed. What the peer sent before is the evidence, so it is read first.
@@ -250,6 +264,10 @@ impl Machine {
                 }
                 self.again = true;
             }
+            Event::Settled {
+                outcome: Outcome::Acknowledged(_),
+                ..
+            } if !self.options.report_settled => return None,
             Event::Subscribed { packet_id, reasons } => self.answered(*packet_id, reasons),
             Event::Disconnected { fault, retry_in } => {
                 let held = self
@@ -266,15 +284,16 @@ impl Machine {
     fn pause_after(&mut self, fault: &Fault, held: Duration) -> Option<Duration> {
         // What only a change of the options can mend is not tried again.
         let hopeless = fault.code == Code::Unsupported;
-        if hopeless {
+        if hopeless || self.closing {
             None
         } else {
-            self.backoff.pause(self.options.reconnect, held)
+            self.backoff
+                .pause(self.options.reconnect, held, &mut Entropy)
         }
     }
 
     /// Takes over the identifier that the server assigned, so that the next connection finds the session.
-    fn note_assigned(assigned: &mut Option<String>, connected: &Connected<'_>) {
+    fn note_assigned(assigned: &mut Option<Box<str>>, connected: &Connected<'_>) {
         let given = connected.properties.find(|p| {
             if let Property::AssignedClientIdentifier(id) = p {
                 Some(id)
@@ -283,7 +302,7 @@ impl Machine {
             }
         });
         if let Some(id) = given {
-            *assigned = Some(id.to_owned());
+            *assigned = Some(id.into());
         }
     }
 
@@ -433,6 +452,18 @@ impl Machine {
     }
 }
 
+/// What reading came to.
+enum Read {
+    Some,
+    Nothing,
+    /// Nothing may be read now.
+    NoRoom,
+}
+
+const fn wait(until: Option<Instant>, read: bool, write: bool) -> Turn {
+    Turn::Wait(Wants { until, read, write })
+}
+
 /// What to do after polling, free of the borrow.
 enum Step {
     Sent(usize),
@@ -443,7 +474,7 @@ enum Step {
 }
 
 /// An owned event, `None` if there is nothing to tell yet.
-fn keep(lent: Lent<'_>, partial: &mut Option<Partial>, limit: usize) -> Option<Event> {
+fn keep(lent: Lent<'_>, partial: &mut Option<Box<Partial>>, limit: usize) -> Option<Event> {
     let reasons = |codes: &[u8]| codes.iter().map(|code| ReasonCode(*code)).collect();
     Some(match lent {
         Lent::Connected(connected) => Event::Connected {
@@ -452,14 +483,14 @@ fn keep(lent: Lent<'_>, partial: &mut Option<Partial>, limit: usize) -> Option<E
         },
         Lent::Message(message) => return keep_message(&message, partial, limit),
         Lent::Piece(piece) => {
-            let Some(Partial::Keeping(message)) = partial else {
+            let Some(Partial::Keeping(message)) = partial.as_deref_mut() else {
                 return None;
             };
             message.payload.extend_from_slice(piece.bytes);
             if !piece.is_last() {
                 return None;
             }
-            let Some(Partial::Keeping(message)) = partial.take() else {
+            let Some(Partial::Keeping(message)) = partial.take().map(|partial| *partial) else {
                 return None;
             };
             Event::Message(message)
@@ -498,23 +529,20 @@ fn keep(lent: Lent<'_>, partial: &mut Option<Partial>, limit: usize) -> Option<E
 
 fn keep_message(
     message: &LentMessage<'_>,
-    partial: &mut Option<Partial>,
+    partial: &mut Option<Box<Partial>>,
     limit: usize,
 ) -> Option<Event> {
     if message.is_whole() {
         return Some(Event::Message(Message::keep(message)));
     }
     if message.payload_len > limit {
-        *partial = Some(Partial::Skipping);
+        *partial = Some(Box::new(Partial::Skipping));
         let topic = message.topic.as_str().to_owned();
         return Some(Event::Oversized {
             topic,
             payload_len: message.payload_len,
         });
     }
-    *partial = Some(Partial::Keeping(Message::keep(message)));
+    *partial = Some(Box::new(Partial::Keeping(Message::keep(message))));
     None
 }
-
-/// The rung below which the driver climbs by itself.
-pub(crate) const STREAM: Rung = Rung::Tcp;

@@ -46,18 +46,11 @@ pub struct Options {
     pub(crate) endpoint: Endpoint,
     pub(crate) version: Version,
     pub(crate) client_id: String,
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<Vec<u8>>,
     pub(crate) keep_alive: u16,
     pub(crate) clean_start: bool,
     pub(crate) session_expiry: Option<u32>,
     pub(crate) receive_maximum: Option<u16>,
     pub(crate) alias_maximum: u16,
-    pub(crate) will: Option<Will>,
-    pub(crate) auth: Option<(String, Vec<u8>)>,
-    pub(crate) user_properties: Vec<(String, String)>,
-    pub(crate) bind: Option<IpAddr>,
-    pub(crate) headers: Vec<(String, String)>,
     pub(crate) subprotocols: &'static str,
     pub(crate) patience: Duration,
     pub(crate) reconnect: Reconnect,
@@ -68,6 +61,20 @@ pub struct Options {
     pub(crate) receive_limit: usize,
     pub(crate) full: Full,
     pub(crate) trace: bool,
+    pub(crate) report_settled: bool,
+    /// What most connections do without; on the heap, because there may be thousands of connections in a process.
+    pub(crate) extras: Option<Box<Extras>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Extras {
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Vec<u8>>,
+    pub(crate) will: Option<Will>,
+    pub(crate) auth: Option<(String, Vec<u8>)>,
+    pub(crate) user_properties: Vec<(String, String)>,
+    pub(crate) bind: Option<IpAddr>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Options {
@@ -77,8 +84,10 @@ impl fmt::Debug for Options {
             .field("endpoint", &self.endpoint)
             .field("version", &self.version)
             .field("client_id", &self.client_id)
-            .field("user", &self.user)
-            .field("password", &self.password.as_ref().map(|_| "(hidden)"))
+            .field(
+                "user",
+                &self.extras.as_ref().and_then(|extras| extras.user.as_ref()),
+            )
             .field("keep_alive", &self.keep_alive)
             .field("clean_start", &self.clean_start)
             .field("session_expiry", &self.session_expiry)
@@ -108,18 +117,11 @@ impl Options {
             endpoint,
             version: Version::V5,
             client_id: format!("towpath-{}", host::random_digits()),
-            user: None,
-            password: None,
             keep_alive: 60,
             clean_start: true,
             session_expiry: None,
             receive_maximum: None,
             alias_maximum: 16,
-            will: None,
-            auth: None,
-            user_properties: Vec::new(),
-            bind: None,
-            headers: Vec::new(),
             subprotocols: "mqtt",
             patience: Duration::from_secs(10),
             reconnect: Reconnect::default(),
@@ -130,6 +132,8 @@ impl Options {
             receive_limit: 16 << 20,
             full: Full::default(),
             trace: false,
+            report_settled: false,
+            extras: None,
         }
     }
 
@@ -158,6 +162,10 @@ impl Options {
         receive_limit: usize;
         /// What happens when the store is full. The default is to wait.
         full: Full;
+        /// Report each acknowledged message as [`Event::Settled`](crate::Event::Settled). Messages that end otherwise
+        /// are reported in any case. The default is not to: [`settle`](crate::tokio::Connection::settle) and the
+        /// [`Receipt`](crate::tokio::Receipt)s of a handle tell as much.
+        report_settled: bool;
         /// Report facts about the climb as [`Event::Trace`](crate::Event::Trace).
         trace: bool;
         /// The WebSocket subprotocols offered. The default is `mqtt`.
@@ -174,15 +182,15 @@ impl Options {
     /// User name and password.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<Vec<u8>>) -> Self {
-        self.user = Some(user.into());
-        self.password = Some(password.into());
+        self.extras_mut().user = Some(user.into());
+        self.extras_mut().password = Some(password.into());
         self
     }
 
     /// The user name alone.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
+        self.extras_mut().user = Some(user.into());
         self
     }
 
@@ -203,35 +211,37 @@ impl Options {
     /// What the server publishes when this client vanishes.
     #[must_use]
     pub fn will(mut self, will: Will) -> Self {
-        self.will = Some(will);
+        self.extras_mut().will = Some(will);
         self
     }
 
     /// Enhanced authentication with this method and first data (MQTT 5).
     #[must_use]
     pub fn auth(mut self, method: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        self.auth = Some((method.into(), data.into()));
+        self.extras_mut().auth = Some((method.into(), data.into()));
         self
     }
 
     /// A user property of CONNECT (MQTT 5). May be called several times.
     #[must_use]
     pub fn user_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.user_properties.push((name.into(), value.into()));
+        self.extras_mut()
+            .user_properties
+            .push((name.into(), value.into()));
         self
     }
 
     /// The source address.
     #[must_use]
-    pub const fn bind(mut self, address: IpAddr) -> Self {
-        self.bind = Some(address);
+    pub fn bind(mut self, address: IpAddr) -> Self {
+        self.extras_mut().bind = Some(address);
         self
     }
 
     /// A header of the WebSocket upgrade. May be called several times.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.extras_mut().headers.push((name.into(), value.into()));
         self
     }
 
@@ -241,7 +251,16 @@ impl Options {
         &self.endpoint
     }
 
-    fn properties(&self) -> Vec<Property<'_>> {
+    fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// The source address.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.extras.as_ref().and_then(|extras| extras.bind)
+    }
+
+    fn properties<'a>(&'a self, extras: &'a Extras) -> Vec<Property<'a>> {
         let mut list = Vec::new();
         if self.version == Version::V311 {
             return list;
@@ -258,11 +277,11 @@ impl Options {
         list.push(Property::MaximumPacketSize(
             u32::try_from(self.receive_limit).unwrap_or(u32::MAX).max(1),
         ));
-        if let Some((method, data)) = &self.auth {
+        if let Some((method, data)) = &extras.auth {
             list.push(Property::AuthenticationMethod(method));
             list.push(Property::AuthenticationData(data));
         }
-        for (name, value) in &self.user_properties {
+        for (name, value) in &extras.user_properties {
             list.push(Property::UserProperty((name, value)));
         }
         list
@@ -275,15 +294,17 @@ impl Options {
         again: bool,
         begin: impl FnOnce(&Start<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let properties = self.properties();
-        let delay = self.will.as_ref().map_or(0, |will| will.delay);
+        let none = Extras::default();
+        let extras = self.extras.as_deref().unwrap_or(&none);
+        let properties = self.properties(extras);
+        let delay = extras.will.as_ref().map_or(0, |will| will.delay);
         let delay_list = [Property::WillDelayInterval(delay)];
         let will_properties = if delay > 0 {
             Properties::new(&delay_list)
         } else {
             Properties::NONE
         };
-        let will = match &self.will {
+        let will = match &extras.will {
             None => None,
             Some(will) => Some(ConnectWill {
                 topic: TopicName::new(&will.topic).map_err(crate::Refusal::from)?,
@@ -301,12 +322,12 @@ impl Options {
             keep_alive: self.keep_alive,
             client_id,
             will,
-            user_name: self.user.as_deref(),
-            password: self.password.as_deref(),
+            user_name: extras.user.as_deref(),
+            password: extras.password.as_deref(),
             properties: Properties::new(&properties),
         };
         let host = self.endpoint.host_header();
-        let headers: Vec<_> = self
+        let headers: Vec<_> = extras
             .headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))

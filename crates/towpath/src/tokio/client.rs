@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -24,10 +24,10 @@ const MOST_WAITING: usize = 1024;
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// The task has to look again.
-    work: Notify,
-    /// Room came up, or the end.
+    /// Room came up for those who wait to publish, or the end.
     room: Notify,
+    /// Everything is settled, or the end.
+    settled: Notify,
     /// Events came up, or the end.
     news: Notify,
 }
@@ -38,8 +38,20 @@ struct State {
     events: VecDeque<Event>,
     receipts: HashMap<PacketId, oneshot::Sender<Outcome>>,
     requests: HashMap<PacketId, oneshot::Sender<Vec<ReasonCode>>>,
-    /// The task waits and has to be woken for new work.
+    /// The buffer was full; publishing waits until half of it has left. Filling it message by message would wake the
+    /// task for each.
+    congested: bool,
+    /// The window was full; publishing waits until half of it is free.
+    shut: bool,
+    /// Somebody waits to publish, and this many bytes were stored then.
+    short_of: Option<usize>,
+    /// Somebody waits for everything to be settled.
+    settling: bool,
+    /// Something was changed that the task has not seen.
+    changed: bool,
+    /// The task waits and has to be woken for that.
     parked: bool,
+    task: Option<Waker>,
     closing: bool,
     end: Option<Error>,
 }
@@ -60,12 +72,24 @@ impl Access for ByLock {
         let full = state.events.len() >= MOST_WAITING;
         state.machine.client.pause(full);
         let answer = act(&mut state.machine);
-        state.parked = true;
+        state.tell(&self.0);
         answer
     }
 
-    fn changed(&self) -> impl Future<Output = ()> + Send {
-        self.0.work.notified()
+    fn park(&mut self, context: &Context<'_>) -> bool {
+        let mut state = self.0.lock();
+        if std::mem::take(&mut state.changed) {
+            return true;
+        }
+        if !state
+            .task
+            .as_ref()
+            .is_some_and(|task| task.will_wake(context.waker()))
+        {
+            state.task = Some(context.waker().clone());
+        }
+        state.parked = true;
+        false
     }
 }
 
@@ -85,12 +109,11 @@ impl Drop for Alive {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.closing = true;
+        // Without room for a farewell there is none; the task ends all the same.
         let _ = state
             .machine
-            .client
             .disconnect(ReasonCode::SUCCESS, Properties::NONE);
-        drop(state);
-        self.0.work.notify_one();
+        state.wake();
     }
 }
 
@@ -122,18 +145,26 @@ impl Client {
     /// Spawns the task that drives the connection, on the current tokio runtime.
     #[must_use]
     pub fn spawn(options: Options) -> (Self, Events) {
+        // The receipts need them.
+        let options = options.report_settled(true);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 machine: Machine::new(options),
                 events: VecDeque::new(),
                 receipts: HashMap::new(),
                 requests: HashMap::new(),
-                parked: true,
+                congested: false,
+                shut: false,
+                short_of: None,
+                settling: false,
+                changed: false,
+                parked: false,
+                task: None,
                 closing: false,
                 end: None,
             }),
-            work: Notify::new(),
             room: Notify::new(),
+            settled: Notify::new(),
             news: Notify::new(),
         });
         tokio::spawn(drive(
@@ -171,37 +202,36 @@ impl Client {
     /// As [`publish`](Self::publish).
     #[inline]
     pub async fn send(&self, message: &Outgoing<'_>) -> Result<Receipt, Error> {
-        if let Some(receipt) = self.try_send(message, false)? {
+        if let Some(receipt) = self.try_send(message)? {
             return Ok(receipt);
         }
+        self.send_later(message).await
+    }
+
+    #[cold]
+    async fn send_later(&self, message: &Outgoing<'_>) -> Result<Receipt, Error> {
         loop {
             let room = self.shared.room.notified();
-            if let Some(receipt) = self.try_send(message, true)? {
+            if let Some(receipt) = self.try_send(message)? {
                 return Ok(receipt);
             }
             room.await;
         }
     }
 
-    /// Publishes if there is room; `None` if not. `patient`: it waited before, so only ample room counts.
-    fn try_send(&self, message: &Outgoing<'_>, patient: bool) -> Result<Option<Receipt>, Error> {
+    /// Publishes if there is room; `None` if not.
+    fn try_send(&self, message: &Outgoing<'_>) -> Result<Option<Receipt>, Error> {
         let mut state = self.shared.lock();
         state.check()?;
-        let machine = &mut state.machine;
-        let window = if patient {
-            machine.has_half_window()
-        } else {
-            machine.has_window(message.qos)
-        };
-        let limit = if patient { HIGH_WATER / 2 } else { HIGH_WATER };
-        if machine.client.unsent() >= limit || (message.qos != QoS::AtMostOnce && !window) {
-            state.wake(&self.shared);
+        if !state.has_room(message.qos) {
+            state.short_of = Some(usize::MAX);
             return Ok(None);
         }
+        let machine = &mut state.machine;
         let id = match machine.publish(message) {
             Ok(id) => id,
             Err(Refusal::Full) if machine.options.full == Full::Wait && !machine.is_empty() => {
-                state.wake(&self.shared);
+                state.short_of = Some(machine.client.stored());
                 return Ok(None);
             }
             Err(refusal) => return Err(refusal.into()),
@@ -211,7 +241,7 @@ impl Client {
             state.receipts.insert(id, sender);
             receiver
         });
-        state.wake(&self.shared);
+        state.wake();
         Ok(Some(Receipt(receipt)))
     }
 
@@ -264,7 +294,7 @@ impl Client {
             let id = ask(&mut state.machine)?;
             let (sender, receiver) = oneshot::channel();
             state.requests.insert(id, sender);
-            state.wake(&self.shared);
+            state.wake();
             receiver
         };
         answer.await.map_err(|_| Error::Closed)
@@ -277,7 +307,7 @@ impl Client {
     pub fn acknowledge(&self, qos: QoS, packet_id: PacketId) -> Result<(), Error> {
         let mut state = self.shared.lock();
         state.machine.client.acknowledge(qos, packet_id)?;
-        state.wake(&self.shared);
+        state.wake();
         Ok(())
     }
 
@@ -287,7 +317,7 @@ impl Client {
     /// [`Error::Path`] if the path breaks for good before.
     pub async fn disconnect(&self) -> Result<(), Error> {
         loop {
-            let room = self.shared.room.notified();
+            let settled = self.shared.settled.notified();
             {
                 let mut state = self.shared.lock();
                 match &state.end {
@@ -295,16 +325,16 @@ impl Client {
                     Some(error) => return Err(error.clone()),
                     None => {}
                 }
+                state.settling = true;
                 if !state.closing && state.machine.client.is_settled() {
                     state.closing = true;
                     state
                         .machine
-                        .client
                         .disconnect(ReasonCode::SUCCESS, Properties::NONE)?;
                 }
-                state.wake(&self.shared);
+                state.wake();
             }
-            room.await;
+            settled.await;
         }
     }
 
@@ -324,12 +354,55 @@ impl State {
         }
     }
 
+    /// Whether a message of `qos` may be accepted now.
+    #[inline]
+    fn has_room(&mut self, qos: QoS) -> bool {
+        let client = &self.machine.client;
+        let limit = if self.congested {
+            HIGH_WATER / 2
+        } else {
+            HIGH_WATER
+        };
+        self.congested = client.unsent() >= limit;
+        if qos != QoS::AtMostOnce {
+            let open = if self.shut {
+                self.machine.has_half_window()
+            } else {
+                self.machine.has_window(qos)
+            };
+            self.shut = !open;
+            return open && !self.congested;
+        }
+        !self.congested
+    }
+
+    /// Wakes those for whom something changed.
+    fn tell(&mut self, shared: &Shared) {
+        let over = self.end.is_some();
+        if let Some(stored) = self.short_of {
+            let client = &self.machine.client;
+            let room = client.unsent() < HIGH_WATER / 2
+                && self.machine.has_half_window()
+                && client.stored() < stored;
+            if room || over {
+                self.short_of = None;
+                shared.room.notify_waiters();
+            }
+        }
+        if self.settling && (over || self.closing || self.machine.client.is_settled()) {
+            shared.settled.notify_waiters();
+        }
+    }
+
     /// Wakes the task if it waits.
     #[inline]
-    fn wake(&mut self, shared: &Shared) {
+    fn wake(&mut self) {
+        self.changed = true;
         if self.parked {
             self.parked = false;
-            shared.work.notify_one();
+            if let Some(task) = &self.task {
+                task.wake_by_ref();
+            }
         }
     }
 
@@ -376,7 +449,7 @@ impl Events {
                 let mut state = self.shared.lock();
                 if let Some(event) = state.events.pop_front() {
                     if state.events.len() == MOST_WAITING / 2 {
-                        state.wake(&self.shared);
+                        state.wake();
                     }
                     return Some(event);
                 }
@@ -402,13 +475,15 @@ impl Events {
 /// The task.
 async fn drive(mut link: Link<ByLock>, shared: Arc<Shared>) {
     loop {
-        let event = link.step().await;
+        let event = link.drive(&|_| false).await;
         tokio::task::coop::consume_budget().await;
+        let mut state = shared.lock();
         if let Some(event) = event {
-            shared.lock().deliver(event);
+            state.deliver(event);
             shared.news.notify_one();
         }
-        shared.room.notify_waiters();
+        state.tell(&shared);
+        drop(state);
         if link.is_over() {
             shared.news.notify_one();
             return;

@@ -1,6 +1,6 @@
 //! A connection that is driven in the caller's own task.
 
-use std::{collections::VecDeque, future::pending, net::SocketAddr};
+use std::{collections::VecDeque, net::SocketAddr, task::Context};
 
 use towpath_proto::mqtt::{packet::Subscription, property::Properties, reason::ReasonCode};
 
@@ -9,6 +9,9 @@ use crate::{
     Error, Event, Full, Limits, Options, Outgoing, PacketId, QoS, Refusal, TopicFilter, TopicName,
     machine::{HIGH_WATER, Machine},
 };
+
+/// Events that are kept while something else than [`Connection::next`] is waited for.
+const MOST_WAITING: usize = 4096;
 
 /// A machine that nobody else touches.
 #[derive(Debug)]
@@ -20,8 +23,8 @@ impl Access for Own {
         act(&mut self.0)
     }
 
-    fn changed(&self) -> impl Future<Output = ()> + Send {
-        pending()
+    fn park(&mut self, _: &Context<'_>) -> bool {
+        false
     }
 }
 
@@ -76,6 +79,11 @@ impl Connection {
         }
     }
 
+    /// An event that came while something else was waited for, if there is one.
+    pub fn take_waiting(&mut self) -> Option<Event> {
+        self.waiting.pop_front()
+    }
+
     /// Publishes. With QoS 0 and a connection the message is on its way to the transmit buffer; otherwise it is kept
     /// until the server has it. Waits when the window or a buffer is full.
     ///
@@ -98,18 +106,18 @@ impl Connection {
     /// As [`publish`](Self::publish).
     #[inline]
     pub async fn send(&mut self, message: &Outgoing<'_>) -> Result<Option<PacketId>, Error> {
-        match self.send_now(message) {
+        match self.try_send(message) {
             Some(answer) => answer,
             None => self.send_later(message).await,
         }
     }
 
-    /// Publishes if nothing has to be waited for; `None` if something has.
+    /// Publishes if nothing has to be waited for, otherwise as [`send`](Self::send); `None` if something has.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
     #[inline]
-    pub(crate) fn send_now(
-        &mut self,
-        message: &Outgoing<'_>,
-    ) -> Option<Result<Option<PacketId>, Error>> {
+    pub fn try_send(&mut self, message: &Outgoing<'_>) -> Option<Result<Option<PacketId>, Error>> {
         let machine = &mut self.link.access.0;
         if machine.client.unsent() >= HIGH_WATER || !machine.has_window(message.qos) {
             return None;
@@ -118,6 +126,11 @@ impl Connection {
             Err(Refusal::Full) if machine.options.full == Full::Wait => None,
             answer => Some(answer.map_err(Error::from)),
         }
+    }
+
+    /// Whether a message of `qos` has to wait for acknowledgements.
+    pub(crate) fn is_window_full(&self, qos: QoS) -> bool {
+        !self.link.access.0.has_window(qos)
     }
 
     /// Publishes after making room.
@@ -132,30 +145,40 @@ impl Connection {
                 }
                 Err(refusal) => return Err(refusal.into()),
             }
-            self.turn().await?;
+            let stored = machine.client.stored();
+            self.turn(&|machine: &mut Machine| machine.client.stored() < stored)
+                .await?;
         }
     }
 
     /// Sends until less waits for the wire, and with QoS 1 and 2 until half the window is free: filling it one by one
     /// would cost a system call each (RFC 9293 section 3.8.6.2 calls the like the silly window syndrome).
     async fn make_room(&mut self, qos: QoS) -> Result<(), Error> {
-        while self.link.access.0.client.unsent() >= HIGH_WATER {
-            self.turn().await?;
+        self.until(|machine| machine.client.unsent() < HIGH_WATER / 2)
+            .await?;
+        if self.link.access.0.has_window(qos) {
+            return Ok(());
         }
-        if !self.link.access.0.has_window(qos) {
-            while !self.link.access.0.has_half_window() {
-                self.turn().await?;
-            }
+        self.until(|machine| machine.has_half_window()).await
+    }
+
+    /// Drives until the machine is as `enough` wants it, keeping events for later.
+    async fn until(&mut self, enough: impl Fn(&mut Machine) -> bool) -> Result<(), Error> {
+        while !enough(&mut self.link.access.0) {
+            self.turn(&enough).await?;
         }
         Ok(())
     }
 
     /// One step, keeping the event for later.
-    async fn turn(&mut self) -> Result<(), Error> {
+    async fn turn(&mut self, enough: &impl Fn(&mut Machine) -> bool) -> Result<(), Error> {
         if self.link.is_over() {
             return Err(Error::Closed);
         }
-        if let Some(event) = self.link.step().await {
+        if self.waiting.len() >= MOST_WAITING {
+            return Err(Error::Unread);
+        }
+        if let Some(event) = self.link.drive(enough).await {
             let end = ended(&event);
             self.waiting.push_back(event);
             if let Some(error) = end {
@@ -171,10 +194,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Path`] or [`Error::Closed`] once nothing follows.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        while self.link.access.0.has_unsent() {
-            self.turn().await?;
-        }
-        Ok(())
+        self.until(|machine| !machine.has_unsent()).await
     }
 
     /// Waits until the server has acknowledged everything.
@@ -182,10 +202,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Path`] or [`Error::Closed`] once nothing follows.
     pub async fn settle(&mut self) -> Result<(), Error> {
-        while !self.link.access.0.client.is_settled() {
-            self.turn().await?;
-        }
-        Ok(())
+        self.until(|machine| machine.client.is_settled()).await
     }
 
     /// Subscribes to one filter. [`Event::Subscribed`] reports; the subscription is made again after a reconnect.
@@ -234,6 +251,12 @@ impl Connection {
         Ok(self.link.access.0.client.auth(reason, properties)?)
     }
 
+    /// QoS 1 and 2 messages that were taken and are not settled.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.link.access.0.client.unsettled()
+    }
+
     /// What the server granted.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -266,11 +289,7 @@ impl Connection {
     /// [`Error::Path`] if the path breaks before, [`Error::Refused`] if the version has no reason codes.
     pub async fn disconnect_with(&mut self, reason: ReasonCode) -> Result<(), Error> {
         self.flush().await?;
-        self.link
-            .access
-            .0
-            .client
-            .disconnect(reason, Properties::NONE)?;
+        self.link.access.0.disconnect(reason, Properties::NONE)?;
         loop {
             match self.link.next().await {
                 Event::Closed => return Ok(()),

@@ -1,22 +1,28 @@
-//! The waiting around a machine: name, TCP, readiness, timers, pauses. The same for a machine of one's own and a shared one.
+//! The waiting around a machine: name, TCP, readiness, timers, pauses. The same for a machine of one's own and a shared
+//! one.
+//!
+//! Everything that is under way lies in the [`Link`] itself, so a future that drives it can be dropped at any point.
 
 use std::{
+    fmt,
+    future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
-    io::Interest,
     net::{TcpSocket, TcpStream, lookup_host},
-    time::{Instant as Moment, sleep_until, timeout},
+    time::{Instant as Moment, Sleep, sleep_until, timeout},
 };
 use towpath_proto::{Code, Fault, Rung};
 
 use crate::{
     Error, Event,
     host::{self, Clock},
-    machine::{Machine, STREAM, Stream, Turn},
+    machine::{Machine, Stream, Turn, Wants},
 };
 
 impl Stream for TcpStream {
@@ -32,14 +38,19 @@ impl Stream for TcpStream {
 /// A machine, and a way to be woken when somebody else changed it.
 pub(crate) trait Access {
     fn with<T>(&mut self, act: impl FnOnce(&mut Machine) -> T) -> T;
-    fn changed(&self) -> impl Future<Output = ()> + Send;
+
+    /// Asks to be woken when somebody else changes the machine. True if that has happened since the last look.
+    fn park(&mut self, context: &Context<'_>) -> bool;
 }
 
-/// Where the connection stands between turns.
-#[derive(Debug)]
+type Task<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
+
+/// Where the connection stands.
 enum State {
     /// To be tried at this moment.
     Pause(Moment),
+    Resolving(Task<Vec<SocketAddr>>),
+    Connecting(Task<TcpStream>),
     /// The byte stream is open.
     Open(TcpStream),
     /// The machine has a failed attempt to report.
@@ -48,12 +59,27 @@ enum State {
     Over,
 }
 
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pause(_) => "Pause",
+            Self::Resolving(_) => "Resolving",
+            Self::Connecting(_) => "Connecting",
+            Self::Open(_) => "Open",
+            Self::Failing => "Failing",
+            Self::Over => "Over",
+        })
+    }
+}
+
 /// The waiting part of a connection.
 #[derive(Debug)]
 pub(crate) struct Link<A> {
     pub(crate) access: A,
     clock: Clock,
     state: State,
+    /// One timer, made when first needed and set anew as deadlines move.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<A: Access> Link<A> {
@@ -62,6 +88,7 @@ impl<A: Access> Link<A> {
             access,
             clock: Clock::start(),
             state: State::Pause(Moment::now()),
+            timer: None,
         }
     }
 
@@ -80,41 +107,134 @@ impl<A: Access> Link<A> {
 
     /// The next event. May be dropped at any point without losing anything.
     pub(crate) async fn next(&mut self) -> Event {
+        poll_fn(|context| self.poll(context, &|_| false))
+            .await
+            .unwrap_or(Event::Closed)
+    }
+
+    /// Drives until there is an event, or until the machine is as `enough` wants it, which is `None`.
+    pub(crate) async fn drive(
+        &mut self,
+        enough: &(impl Fn(&mut Machine) -> bool + ?Sized),
+    ) -> Option<Event> {
+        poll_fn(|context| self.poll(context, enough)).await
+    }
+
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        enough: &(impl Fn(&mut Machine) -> bool + ?Sized),
+    ) -> Poll<Option<Event>> {
         loop {
-            if let Some(event) = self.step().await {
-                return event;
+            let now = self.clock.now();
+            let turn = match &mut self.state {
+                State::Over => return Poll::Ready(Some(Event::Closed)),
+                State::Failing => self
+                    .access
+                    .with(|machine| machine.turn(None::<&TcpStream>, now)),
+                State::Open(stream) => self
+                    .access
+                    .with(|machine| machine.turn(Some(&*stream), now)),
+                _ => {
+                    if let Some(event) = ready!(self.poll_attempt(context)) {
+                        return Poll::Ready(Some(event));
+                    }
+                    continue;
+                }
+            };
+            match turn {
+                Turn::Event(event) => {
+                    self.follow(&event);
+                    return Poll::Ready(Some(event));
+                }
+                Turn::Wait(_) if self.access.with(enough) => return Poll::Ready(None),
+                Turn::Wait(wants) => ready!(self.poll_wait(context, wants)),
             }
         }
     }
 
-    /// Moves what can be moved, then waits once. `None` if there was no event by then.
-    pub(crate) async fn step(&mut self) -> Option<Event> {
-        let now = self.clock.now();
-        let turn = match &self.state {
-            State::Over => return Some(Event::Closed),
+    /// Climbs to an open byte stream. A failure is left with the machine to report.
+    fn poll_attempt(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.access.with(|machine| machine.is_closing()) {
+            self.state = State::Over;
+            return Poll::Ready(Some(Event::Closed));
+        }
+        if self.access.park(context) {
+            return Poll::Ready(None);
+        }
+        let next = match &mut self.state {
             State::Pause(at) => {
                 let at = *at;
-                // Commands may fill the store meanwhile; they need no connection.
-                sleep_until(at).await;
-                // On the heap: the future of an idle connection stays small.
-                Box::pin(self.attempt()).await;
-                return None;
+                ready!(self.poll_timer(context, at));
+                self.begin()
             }
-            State::Failing => self
-                .access
-                .with(|machine| machine.turn(None::<&TcpStream>, now)),
-            State::Open(stream) => self.access.with(|machine| machine.turn(Some(stream), now)),
+            State::Resolving(task) => match ready!(task.as_mut().poll(context)) {
+                Ok(addresses) => {
+                    let now = self.clock.now();
+                    self.access
+                        .with(|machine| machine.client.reached(now, Rung::Dns));
+                    self.connecting(addresses)
+                }
+                Err(fault) => self.failing(fault),
+            },
+            State::Connecting(task) => match ready!(task.as_mut().poll(context)) {
+                Ok(stream) => {
+                    let now = self.clock.now();
+                    self.access
+                        .with(|machine| machine.client.reached(now, Rung::Tcp));
+                    State::Open(stream)
+                }
+                Err(fault) => self.failing(fault),
+            },
+            State::Open(_) | State::Failing | State::Over => return Poll::Ready(None),
         };
-        match turn {
-            Turn::Event(event) => {
-                self.follow(&event);
-                Some(event)
-            }
-            Turn::Wait { until, write } => {
-                self.wait(until, write).await;
-                None
-            }
+        self.state = next;
+        Poll::Ready(None)
+    }
+
+    fn begin(&mut self) -> State {
+        let now = self.clock.now();
+        if let Err(error) = self.access.with(|machine| machine.begin(now)) {
+            // The options say something that can't be: no attempt will mend it.
+            let fault =
+                Fault::new(Rung::Mqtt, Code::Unsupported).detail(error.to_string().as_bytes());
+            return self.failing(fault);
         }
+        let (host, port, patience) = self.access.with(|machine| {
+            let options = &machine.options;
+            (
+                options.endpoint.host.clone(),
+                options.endpoint.port,
+                options.patience,
+            )
+        });
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.connecting(vec![SocketAddr::new(address, port)]);
+        }
+        self.enter(Rung::Dns);
+        State::Resolving(Box::pin(resolve(host, port, patience)))
+    }
+
+    fn connecting(&mut self, mut addresses: Vec<SocketAddr>) -> State {
+        self.enter(Rung::Tcp);
+        let (bind, patience) = self
+            .access
+            .with(|machine| (machine.options.source(), machine.options.patience));
+        addresses.retain(|address| bind.is_none_or(|bind| bind.is_ipv4() == address.is_ipv4()));
+        State::Connecting(Box::pin(connect_first(addresses, bind, patience)))
+    }
+
+    fn failing(&mut self, fault: Fault) -> State {
+        let now = self.clock.now();
+        self.access
+            .with(|machine| machine.client.closed(now, fault));
+        State::Failing
+    }
+
+    fn enter(&mut self, rung: Rung) {
+        let now = self.clock.now();
+        self.access
+            .with(|machine| machine.client.entered(now, rung));
     }
 
     /// Lets an event that ends the attempt have its effect.
@@ -129,122 +249,67 @@ impl<A: Access> Link<A> {
         }
     }
 
-    async fn wait(&mut self, until: Option<towpath_proto::Instant>, write: bool) {
+    /// Ready when another turn may move something.
+    fn poll_wait(&mut self, context: &mut Context<'_>, wants: Wants) -> Poll<()> {
+        if self.access.park(context) {
+            return Poll::Ready(());
+        }
         let State::Open(stream) = &self.state else {
-            return;
+            return Poll::Ready(());
         };
-        let interest = if write {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::READABLE
-        };
-        let Some(at) = until else {
-            tokio::select! {
-                _ = stream.ready(interest) => {}
-                () = self.access.changed() => {}
-            }
-            return;
-        };
-        let due = tokio::select! {
-            _ = stream.ready(interest) => false,
-            () = self.access.changed() => false,
-            () = sleep_until(self.clock.host(at).into()) => true,
-        };
-        if due {
-            let now = self.clock.now();
-            self.access
-                .with(|machine| machine.client.handle_timeout(now));
+        // An error of the readiness itself shows at the next read or write.
+        if wants.read && stream.poll_read_ready(context).is_ready() {
+            return Poll::Ready(());
         }
-    }
-
-    /// Climbs to an open byte stream. A failure is left with the machine to report.
-    async fn attempt(&mut self) {
-        let now = self.clock.now();
-        if let Err(error) = self.access.with(|machine| machine.begin(now)) {
-            // The options say something that can't be: no attempt will mend it.
-            let fault =
-                Fault::new(Rung::Mqtt, Code::Unsupported).detail(error.to_string().as_bytes());
-            self.access.with(|machine| machine.failed(now, fault));
-            self.state = State::Failing;
-            return;
+        if wants.write && stream.poll_write_ready(context).is_ready() {
+            return Poll::Ready(());
         }
-        self.state = match self.open().await {
-            Ok(stream) => {
-                let now = self.clock.now();
-                self.access
-                    .with(|machine| machine.client.reached(now, STREAM));
-                State::Open(stream)
-            }
-            Err(fault) => {
-                let now = self.clock.now();
-                self.access.with(|machine| machine.failed(now, fault));
-                State::Failing
-            }
+        let Some(until) = wants.until else {
+            return Poll::Pending;
         };
-    }
-
-    async fn open(&mut self) -> Result<TcpStream, Fault> {
-        let (host, port, bind, patience) = self.access.with(|machine| {
-            let options = &machine.options;
-            (
-                options.endpoint.host.clone(),
-                options.endpoint.port,
-                options.bind,
-                options.patience,
-            )
-        });
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.resolve(&host, port, patience).await?,
-        };
-        self.enter(Rung::Tcp);
-        let usable: Vec<_> = addresses
-            .into_iter()
-            .filter(|a| bind.is_none_or(|bind| bind.is_ipv4() == a.is_ipv4()))
-            .collect();
-        let mut last = Fault::new(Rung::Dns, Code::NoAddress);
-        for address in usable {
-            match timeout(patience, connect(address, bind)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => {
-                    last = host::fault(Rung::Tcp, &error).detail(address.to_string().as_bytes())
-                }
-                Err(_) => last = late(Rung::Tcp, patience).detail(address.to_string().as_bytes()),
-            }
-        }
-        Err(last)
-    }
-
-    async fn resolve(
-        &mut self,
-        host: &str,
-        port: u16,
-        patience: Duration,
-    ) -> Result<Vec<SocketAddr>, Fault> {
-        self.enter(Rung::Dns);
-        let found = match timeout(patience, lookup_host((host, port))).await {
-            Ok(Ok(found)) => found.collect(),
-            Ok(Err(error)) => return Err(host::resolve_fault(&error)),
-            Err(_) => {
-                return Err(Fault::new(Rung::Dns, Code::ResolverFailed).detail(host.as_bytes()));
-            }
-        };
+        ready!(self.poll_timer(context, self.clock.host(until).into()));
         let now = self.clock.now();
         self.access
-            .with(|machine| machine.client.reached(now, Rung::Dns));
-        Ok(found)
+            .with(|machine| machine.client.handle_timeout(now));
+        Poll::Ready(())
     }
 
-    fn enter(&mut self, rung: Rung) {
-        let now = self.clock.now();
-        self.access
-            .with(|machine| machine.client.entered(now, rung));
+    fn poll_timer(&mut self, context: &mut Context<'_>, at: Moment) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut().poll(context)
     }
 }
 
-fn late(rung: Rung, patience: Duration) -> Fault {
-    Fault::new(rung, Code::ConnectTimeout)
-        .number(u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))
+async fn resolve(host: String, port: u16, patience: Duration) -> Result<Vec<SocketAddr>, Fault> {
+    match timeout(patience, lookup_host((host.as_str(), port))).await {
+        Ok(Ok(found)) => Ok(found.collect()),
+        Ok(Err(error)) => Err(host::resolve_fault(&error)),
+        Err(_) => Err(Fault::new(Rung::Dns, Code::ResolverFailed).detail(host.as_bytes())),
+    }
+}
+
+/// Tries one address after the other.
+async fn connect_first(
+    addresses: Vec<SocketAddr>,
+    bind: Option<IpAddr>,
+    patience: Duration,
+) -> Result<TcpStream, Fault> {
+    let mut last = Fault::new(Rung::Dns, Code::NoAddress);
+    for address in addresses {
+        last = match timeout(patience, connect(address, bind)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => host::fault(Rung::Tcp, &error),
+            Err(_) => {
+                let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+                Fault::new(Rung::Tcp, Code::ConnectTimeout).number(millis)
+            }
+        }
+        .detail(address.to_string().as_bytes());
+    }
+    Err(last)
 }
 
 async fn connect(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
