@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit doctest interop ws nostd bench bench-smoke lint fmt clippy doc deny fuzz
+.PHONY: help demo test unit doctest interop mqtt ws nostd bench bench-smoke lint fmt clippy doc deny fuzz
 
 # Debian keeps mosquitto in sbin, which an ordinary user's PATH lacks.
 export PATH := $(PATH):/usr/sbin
@@ -23,18 +23,20 @@ help: ## This list
 demo: ## A message over TCP and over WebSockets through a local Mosquitto, rung by rung
 	@scripts/demo
 
-test: unit doctest interop ws nostd ## All tests: the five stages below
+test: unit doctest mqtt ws nostd ## All tests: the five stages below
 unit: ## Unit and integration tests of the workspace
-	@scripts/need build-essential mosquitto
+	@scripts/need build-essential mosquitto openssl
 	@$(STAGE) unit scripts/test-workspace
 doctest: ## The examples in the documentation
 	@$(STAGE) doctest cargo test --workspace --doc
-interop: ## Against real brokers, servers and proxies (interop/)
-	@$(STAGE) interop $(call if-there,interop/Cargo.toml,scripts/test-workspace interop)
+mqtt: ## Against mosquitto, killed and restarted too, and against servers that are no brokers (interop/mqtt)
+	@$(if $(wildcard interop/mqtt),scripts/need build-essential mosquitto openssl python3,:)
+	@$(STAGE) mqtt $(call if-there,interop/mqtt,scripts/test-workspace interop)
 ws: ## The WebSocket client against a third-party conformance suite
-	@$(if $(wildcard interop/ws.sh),scripts/need python3-venv,:)
-	@$(STAGE) ws $(call if-there,interop/ws.sh,interop/ws.sh)
-nostd: ## towpath-proto for a Cortex-M33: no std, no alloc
+	@$(if $(wildcard interop/websocket/run.sh),scripts/need build-essential python3-venv,:)
+	@$(STAGE) ws $(call if-there,interop/websocket/run.sh,interop/websocket/run.sh)
+interop: mqtt ws ## Both of the above
+nostd: ## towpath-proto and towpath's embedded face for a Cortex-M33: no std, no alloc
 	@$(STAGE) nostd scripts/build-nostd
 
 bench: ## All benchmarks

@@ -1,0 +1,240 @@
+//! How a command can end: 0 done, 1 the path or the server said no, 2 wrong usage.
+
+use std::{fmt, io, process::ExitCode};
+
+use towpath::{Error, Fault, ReasonCode, Refusal};
+
+use crate::text::{Object, one_line};
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was typed can't be done.
+    Usage(String),
+    /// The path broke on a rung.
+    Fault(Fault),
+    /// The server answered with a reason code that means no.
+    Answer {
+        /// The name in JSON.
+        code: &'static str,
+        /// What it refused, as the middle of a sentence.
+        what: String,
+        /// Its reason.
+        reason: ReasonCode,
+        /// What to try.
+        remedy: &'static str,
+    },
+    /// The library or the server's limits do not admit the command.
+    Refusal(Refusal),
+    /// Not enough came in time.
+    Late(String),
+    /// A file or standard input or output failed.
+    Io {
+        /// Which.
+        what: &'static str,
+        /// How.
+        error: io::Error,
+    },
+    /// The other end of standard output is gone: nobody wants more, which is no error.
+    NobodyReads,
+}
+
+impl Failure {
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+
+    /// Writing to standard output failed.
+    pub(crate) fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::NobodyReads
+        } else {
+            Self::Io {
+                what: "cannot write to standard output",
+                error,
+            }
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NobodyReads => ExitCode::SUCCESS,
+            Self::Usage(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// One JSON object with the same members whatever failed.
+    pub(crate) fn json(&self) -> String {
+        let said;
+        let members = match self {
+            Self::Fault(fault) => Members::of(fault),
+            Self::Answer {
+                code,
+                what,
+                reason,
+                remedy,
+            } => Members {
+                rung: Some("mqtt"),
+                code,
+                number: u32::from(reason.0),
+                cause: what,
+                remedy,
+                detail: reason.text(),
+                blame: "peer",
+                ..Members::default()
+            },
+            Self::Refusal(refusal) => {
+                said = refusal.to_string();
+                Members {
+                    rung: Some("mqtt"),
+                    code: "NotAdmitted",
+                    cause: &said,
+                    blame: "usage",
+                    ..Members::default()
+                }
+            }
+            Self::Usage(why) => Members {
+                code: "Usage",
+                cause: why,
+                blame: "usage",
+                ..Members::default()
+            },
+            Self::Late(why) => Members {
+                rung: Some("mqtt"),
+                code: "Late",
+                cause: why,
+                blame: "path",
+                ..Members::default()
+            },
+            Self::Io { what, error } => {
+                said = error.to_string();
+                Members {
+                    code: "Io",
+                    number: error.raw_os_error().map_or(0, i32::unsigned_abs),
+                    cause: what,
+                    detail: &said,
+                    blame: "local",
+                    ..Members::default()
+                }
+            }
+            Self::NobodyReads => Members::default(),
+        };
+        members.join(Object::new()).end()
+    }
+}
+
+/// What JSON says about any failure.
+#[derive(Default)]
+struct Members<'a> {
+    rung: Option<&'static str>,
+    code: &'a str,
+    number: u32,
+    cause: &'a str,
+    remedy: &'a str,
+    clause: &'a str,
+    detail: &'a str,
+    blame: &'a str,
+}
+
+impl<'a> Members<'a> {
+    fn of(fault: &'a Fault) -> Self {
+        Self {
+            rung: Some(fault.rung.name()),
+            code: fault.code.name(),
+            number: fault.number,
+            cause: fault.code.cause(),
+            remedy: fault.code.remedy(),
+            clause: fault.clause,
+            detail: fault.detail.as_str(),
+            blame: fault.blame.name(),
+        }
+    }
+
+    fn join(&self, object: Object) -> Object {
+        let object = match self.rung {
+            Some(rung) => object.text("rung", rung),
+            None => object.raw("rung", "null"),
+        };
+        object
+            .text("code", self.code)
+            .raw("number", self.number)
+            .text("cause", self.cause)
+            .text("remedy", self.remedy)
+            .text("clause", self.clause)
+            .text("detail", self.detail)
+            .text("blame", self.blame)
+    }
+}
+
+/// What JSON says about a fault, as members of `object`.
+pub(crate) fn fault_members(object: Object, fault: &Fault) -> Object {
+    Members::of(fault).join(object)
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = match self {
+            Self::Usage(why) | Self::Late(why) => why.clone(),
+            Self::Fault(fault) => fault.to_string(),
+            Self::Answer {
+                what,
+                reason,
+                remedy,
+                ..
+            } => format!("mqtt: {what} ({reason}). {remedy}"),
+            Self::Refusal(refusal) => format!("mqtt: {refusal}"),
+            Self::Io { what, error } => format!("{what}: {error}"),
+            Self::NobodyReads => String::new(),
+        };
+        f.write_str(&one_line(&line))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Path(fault) => Self::Fault(fault),
+            Error::Refused(Refusal::Invalid(invalid)) => Self::usage(invalid.clause),
+            Error::Refused(refusal) => Self::Refusal(refusal),
+            other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towpath::{Code, Rung};
+
+    #[test]
+    fn every_failure_is_one_line_and_one_object() {
+        for failure in [
+            Failure::usage("two\nlines"),
+            Failure::Fault(Fault::new(Rung::Tcp, Code::Refused).number(111)),
+            Failure::Answer {
+                code: "SubscribeRefused",
+                what: "the server refused \"a\nb\"".into(),
+                reason: ReasonCode::NOT_AUTHORIZED,
+                remedy: "Ask.",
+            },
+            Failure::Refusal(Refusal::Retain),
+            Failure::Late("late".into()),
+            Failure::output(io::Error::other("full")),
+        ] {
+            assert!(!failure.to_string().contains('\n'));
+            let value: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
+            for member in [
+                "rung", "code", "number", "cause", "remedy", "clause", "detail", "blame",
+            ] {
+                assert!(value.get(member).is_some(), "{member} in {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_success() {
+        let failure = Failure::output(io::ErrorKind::BrokenPipe.into());
+        assert_eq!(failure.exit_code(), ExitCode::SUCCESS);
+    }
+}
