@@ -98,9 +98,6 @@ fn conduct(mut options: Options) -> Result<(), String> {
     let table = plan::carry_out(&runner, &options);
     let _ = fs::remove_dir_all(&runner.work);
     print_results(&options, &table, &load);
-    for name in table.not_built() {
-        eprintln!("{name}: not built yet");
-    }
     let mut problems = table.failures();
     if let Some(limits) = limits {
         let wanted =

@@ -3,7 +3,7 @@
 use crate::measure::{Job, Op, Report};
 use crate::options::Options;
 use crate::runner::Runner;
-use crate::subjects::{ALL, Home, Subject};
+use crate::subjects::{ALL, Subject};
 use crate::table::{Cell, CpuCost, Table};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -128,14 +128,8 @@ pub fn carry_out(runner: &Runner, options: &Options) -> Table {
     let subjects = subjects(options);
     let mut table = Table::new(rows, subjects);
     let pairs = table.pairs(|row, subject| subject.ops.contains(&row.op));
-    for &(row, subject) in &pairs {
-        if matches!(table.subjects[subject].home, Home::NotBuilt) {
-            table.put(row, subject, Cell::NotBuilt);
-        }
-    }
     let (counted, timed): (Vec<_>, Vec<_>) = pairs
         .into_iter()
-        .filter(|&(_, subject)| !matches!(table.subjects[subject].home, Home::NotBuilt))
         .partition(|&(row, _)| matches!(table.rows[row].method, Method::Instructions { .. }));
     for repeat in 1..=options.repeat {
         for &(row, subject) in &timed {

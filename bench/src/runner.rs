@@ -67,7 +67,6 @@ impl Runner {
         match subject.home {
             Home::Here(_) => Ok(self.here(subject.name)),
             Home::Peer(file) => Ok(Command::new(self.peers.join(file))),
-            Home::NotBuilt => Err("not built yet".into()),
         }
     }
 

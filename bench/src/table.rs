@@ -26,7 +26,6 @@ pub enum Cell {
         fewer: bool,
     },
     Failed(String),
-    NotBuilt,
 }
 
 impl Cell {
@@ -35,7 +34,7 @@ impl Cell {
         match self {
             Cell::Cpu(runs) => Some(median(runs, |c| c.total)),
             Cell::Number { runs, .. } => Some(median(runs, |n| *n)),
-            Cell::Failed(_) | Cell::NotBuilt => None,
+            Cell::Failed(_) => None,
         }
     }
 
@@ -58,7 +57,6 @@ impl Cell {
                 short(median(runs, |n| *n)) + &only
             }
             Cell::Failed(_) => "FAILED".into(),
-            Cell::NotBuilt => "not built yet".into(),
         }
     }
 
@@ -74,7 +72,6 @@ impl Cell {
                 json!({ "value": self.value(), "count": count, "runs": runs })
             }
             Cell::Failed(reason) => json!({ "failed": reason }),
-            Cell::NotBuilt => json!({ "not_built": true }),
         }
     }
 
@@ -149,18 +146,6 @@ impl Table {
         let row = self.rows.iter().position(|r| r.id == row_id)?;
         let subject = self.subjects.iter().position(|s| s.name == subject)?;
         self.cells.get(&(row, subject))
-    }
-
-    pub fn not_built(&self) -> Vec<&'static str> {
-        let missing = |s: &usize| {
-            self.cells
-                .iter()
-                .any(|((_, of), cell)| of == s && matches!(cell, Cell::NotBuilt))
-        };
-        (0..self.subjects.len())
-            .filter(missing)
-            .map(|s| self.subjects[s].name)
-            .collect()
     }
 
     pub fn failures(&self) -> Vec<String> {

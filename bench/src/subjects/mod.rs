@@ -5,6 +5,7 @@ mod mqttrs2;
 mod raw;
 mod rumqttc;
 mod towpath;
+mod towpath_faces;
 mod tungstenite;
 
 use crate::measure::{Job, Op, Report};
@@ -22,13 +23,12 @@ pub enum Home {
     Here(fn(&Job) -> Result<Report, String>),
     /// A C program that `run.sh` builds from `peers/`.
     Peer(&'static str),
-    /// Has a row in the table, but nothing to run yet.
-    NotBuilt,
 }
 
 /// In the order of the table's columns.
 pub const ALL: &[Subject] = &[
     towpath::OWN_TASK,
+    towpath::BLOCKING,
     towpath::HANDLE,
     raw::SUBJECT,
     Subject {

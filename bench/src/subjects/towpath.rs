@@ -1,15 +1,6 @@
 //! towpath itself.
 //!
 //! The codec and the WebSocket frames of towpath-proto are measured.
-//!
-//! ==== EMPTY: what needs the crate `towpath`, which does not exist yet ====
-//!
-//! To plug it in:
-//! 1. take the comment sign from the `towpath` line of `Cargo.toml` and run `cargo update -w` here,
-//!    since `run.sh` builds with `--locked`;
-//! 2. fill the functions below that say "not built yet" (each says what it owes; `raw.rs` shows the
-//!    shape), and add `Op::Pub0`, `Op::Pub1`, `Op::Sub` and `Op::Idle` to `OWN_TASK`;
-//! 3. put `Home::Here(through_handle)` in place of `Home::NotBuilt` and drop its `allow` line.
 
 use std::hint::black_box;
 
@@ -20,7 +11,7 @@ use towpath_proto::mqtt::topic::TopicName;
 use towpath_proto::mqtt::{QoS, Version};
 use towpath_proto::ws::{HEADER_MAX, Opcode, frame};
 
-use super::{Home, Subject, unsupported};
+use super::{Home, Subject, towpath_faces as faces, unsupported};
 use crate::measure::{Job, Op, Report, TOPIC};
 use crate::wire;
 
@@ -28,21 +19,44 @@ use crate::wire;
 pub const OWN_TASK: Subject = Subject {
     name: "towpath",
     home: Home::Here(own_task),
-    ops: &[Op::Encode, Op::Decode, Op::Ws],
+    ops: &[
+        Op::Pub0,
+        Op::Pub1,
+        Op::Sub,
+        Op::Idle,
+        Op::Encode,
+        Op::Decode,
+        Op::Ws,
+    ],
     most_connections: usize::MAX,
 };
 
 /// Publishing through the cloneable handle, while another task drives the connection.
 pub const HANDLE: Subject = Subject {
     name: "towpath handle",
-    home: Home::NotBuilt,
+    home: Home::Here(through_handle),
     ops: &[Op::Pub0, Op::Pub1],
     most_connections: 0,
 };
 
+/// Publishing without an async runtime.
+pub const BLOCKING: Subject = Subject {
+    name: "towpath blocking",
+    home: Home::Here(blocking),
+    ops: &[Op::Pub0, Op::Pub1],
+    most_connections: 0,
+};
+
+fn blocking(job: &Job) -> Result<Report, String> {
+    match job.op {
+        Op::Pub0 | Op::Pub1 => publish(job, faces::publish_blocking),
+        _ => unsupported(job),
+    }
+}
+
 fn own_task(job: &Job) -> Result<Report, String> {
     match job.op {
-        Op::Pub0 | Op::Pub1 => publish(job, false),
+        Op::Pub0 | Op::Pub1 => publish(job, faces::publish_own),
         Op::Sub => sub(job),
         Op::Idle => idle(job),
         Op::Encode => encode(job),
@@ -51,32 +65,30 @@ fn own_task(job: &Job) -> Result<Report, String> {
     }
 }
 
-#[allow(dead_code)]
 fn through_handle(job: &Job) -> Result<Report, String> {
     match job.op {
-        Op::Pub0 | Op::Pub1 => publish(job, true),
+        Op::Pub0 | Op::Pub1 => publish(job, faces::publish_handle),
         _ => unsupported(job),
     }
 }
 
-const NOT_BUILT: &str = "not built yet";
+type Face = fn(&Job, QoS) -> Result<Report, Box<dyn std::error::Error>>;
 
-/// Connect; `CpuClock::start`; `count` messages to `TOPIC`, closed by one acknowledged QoS 1
-/// (`Pub0`) or with at most `WINDOW` unacknowledged (`Pub1`); `stop`.
-fn publish(_job: &Job, _handle: bool) -> Result<Report, String> {
-    Err(NOT_BUILT.into())
+fn publish(job: &Job, face: Face) -> Result<Report, String> {
+    let qos = if job.op == Op::Pub0 {
+        QoS::AtMostOnce
+    } else {
+        QoS::AtLeastOnce
+    };
+    face(job, qos).map_err(|e| e.to_string())
 }
 
-/// Connect, subscribe to `TOPIC` at QoS 0, `say_ready` on SUBACK, `CpuClock::start`; `stop` at
-/// message `count`.
-fn sub(_job: &Job) -> Result<Report, String> {
-    Err(NOT_BUILT.into())
+fn sub(job: &Job) -> Result<Report, String> {
+    faces::sub(job).map_err(|e| e.to_string())
 }
 
-/// Connect one; `settled_kb`; connect `count` more and keep them all open; `settled_kb`;
-/// `per_connection`.
-fn idle(_job: &Job) -> Result<Report, String> {
-    Err(NOT_BUILT.into())
+fn idle(job: &Job) -> Result<Report, String> {
+    faces::idle(job).map_err(|e| e.to_string())
 }
 
 /// `count` times: a QoS 1 PUBLISH to `TOPIC` into a buffer, both behind `black_box`. 3.1.1, as the
@@ -125,9 +137,9 @@ fn ws(job: &Job) -> Result<Report, String> {
     for _ in 0..job.count {
         let mask = Some(random.next().to_ne_bytes());
         let payload = black_box(payload.as_slice());
-        let length = frame::write(&mut buffer, true, Opcode::Binary, payload, mask)
+        frame::write(&mut buffer, true, Opcode::Binary, payload, mask)
             .map_err(|e| format!("{e:?}"))?;
-        black_box(buffer.get(..length));
+        black_box(&buffer);
     }
     Ok(Report::Done)
 }
