@@ -42,7 +42,7 @@ nostd: ## towpath-proto and towpath's embedded face for a Cortex-M33: no std, no
 bench: ## All benchmarks
 	@$(STAGE) bench $(call if-there,bench/run.sh,bench/run.sh)
 bench-smoke: ## The benchmarks, just long enough to see that they run
-	@$(STAGE) bench-smoke $(call if-there,bench/run.sh,bench/run.sh --quick)
+	@$(STAGE) bench-smoke $(call if-there,bench/run.sh,bench/run.sh --quick --check bench/targets.toml)
 
 lint: fmt clippy doc deny ## Format, clippy, documentation, licences; no warning passes
 fmt: ## Formatting of every workspace

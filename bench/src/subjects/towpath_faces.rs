@@ -113,10 +113,11 @@ pub fn sub(job: &Job) -> Outcome {
 pub fn idle(job: &Job) -> Outcome {
     let runtime = runtime()?;
     let (up, mut ups) = mpsc::channel::<Result<(), String>>(1);
+    // They differ in their client identifiers alone, as the devices behind a gateway do.
+    let options = std::sync::Arc::new(options(job, "towpath")?);
     let open = |i: usize| -> Result<(), towpath::Error> {
-        let options = options(job, &format!("towpath-{i}"))?;
-        let up = up.clone();
-        runtime.spawn(hold(Connection::new(options), up));
+        let connection = Connection::sharing(&options, &format!("towpath-{i}"));
+        runtime.spawn(hold(connection, up.clone()));
         Ok(())
     };
     let mut await_up = || match runtime.block_on(ups.recv()) {
@@ -134,20 +135,20 @@ pub fn idle(job: &Job) -> Outcome {
     Ok(per_connection(before, settled_kb(pause)?, job.count))
 }
 
-async fn hold(mut connection: Connection, up: mpsc::Sender<Result<(), String>>) {
-    loop {
-        match connection.next().await {
-            Event::Connected { .. } => {
-                let _ = up.send(Ok(())).await;
-                break;
+/// A block instead of an `async fn`, which would keep room for its arguments twice.
+fn hold(
+    mut connection: Connection,
+    up: mpsc::Sender<Result<(), String>>,
+) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        let came_up = loop {
+            match connection.next().await {
+                Event::Connected { .. } => break Ok(()),
+                Event::Disconnected { fault, .. } => break Err(fault.to_string()),
+                _ => {}
             }
-            Event::Disconnected { fault, .. } => {
-                let _ = up.send(Err(fault.to_string())).await;
-                return;
-            }
-            _ => {}
-        }
+        };
+        let _ = up.send(came_up).await;
+        while !matches!(connection.next().await, Event::Closed) {}
     }
-    drop(up);
-    while !matches!(connection.next().await, Event::Closed) {}
 }

@@ -2,7 +2,7 @@
 //!
 //! No waiting happens here: [`Machine::turn`] moves bytes as far as the stream takes and gives them.
 
-use std::{collections::VecDeque, io, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use towpath_proto::{
     Buffers, Client, Code, Fault, Instant, Output,
@@ -64,14 +64,14 @@ struct Kept {
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) client: Client<Growable, Entropy>,
-    pub(crate) options: Box<Options>,
+    pub(crate) options: Arc<Options>,
     backoff: Backoff,
     kept: Vec<Kept>,
     /// A message whose pieces are put together, or a topic whose message is too large to keep.
     partial: Option<Box<Partial>>,
     /// Events beside those of the core.
     events: VecDeque<Event>,
-    /// The identifier that an MQTT 5 server assigned.
+    /// The identifier that an MQTT 5 server assigned, or that this connection has in place of the options' one.
     assigned: Option<Box<str>>,
     again: bool,
     accepted_at: Option<Instant>,
@@ -88,7 +88,7 @@ enum Partial {
 }
 
 impl Machine {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Arc<Options>, client_id: Option<&str>) -> Self {
         let packet = options.receive_limit.saturating_add(256);
         let mut client = Client::new(
             Buffers {
@@ -107,12 +107,12 @@ impl Machine {
         client.speak(options.version);
         Self {
             client,
-            options: Box::new(options),
+            options,
             backoff: Backoff::default(),
             kept: Vec::new(),
             partial: None,
             events: VecDeque::new(),
-            assigned: None,
+            assigned: client_id.map(Box::from),
             again: false,
             accepted_at: None,
             read_size: READ_FIRST,
@@ -178,8 +178,8 @@ impl Machine {
                 Step::Broken(error) => self.read_then_fail(stream, now, &error),
                 Step::Blocked => match self.read(stream, now) {
                     Read::Some => {}
-                    Read::Nothing => return wait(None, true, true),
-                    Read::NoRoom => return wait(None, false, true),
+                    Read::Nothing => return wait(self.client.deadline(), true, true),
+                    Read::NoRoom => return wait(self.client.deadline(), false, true),
                 },
                 Step::Wait(until) => match self.read(stream, now) {
                     Read::Some => {}

@@ -149,7 +149,7 @@ impl Client {
         let options = options.report_settled(true);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                machine: Machine::new(options),
+                machine: Machine::new(Arc::new(options), None),
                 events: VecDeque::new(),
                 receipts: HashMap::new(),
                 requests: HashMap::new(),

@@ -1,6 +1,6 @@
 //! A connection that is driven in the caller's own task.
 
-use std::{collections::VecDeque, net::SocketAddr, task::Context};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, task::Context};
 
 use towpath_proto::mqtt::{packet::Subscription, property::Properties, reason::ReasonCode};
 
@@ -42,9 +42,19 @@ pub struct Connection {
 impl Connection {
     /// A connection that is not tried yet; [`next`](Self::next) climbs.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: impl Into<Arc<Options>>) -> Self {
+        Self::over(Machine::new(options.into(), None))
+    }
+
+    /// The same for one of many connections that differ in their client identifier alone: they share the options.
+    #[must_use]
+    pub fn sharing(options: &Arc<Options>, client_id: &str) -> Self {
+        Self::over(Machine::new(Arc::clone(options), Some(client_id)))
+    }
+
+    fn over(machine: Machine) -> Self {
         Self {
-            link: Link::new(Own(Machine::new(options))),
+            link: Link::new(Own(machine)),
             waiting: VecDeque::new(),
         }
     }
@@ -53,7 +63,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Path`] with the rung that broke.
-    pub async fn connect(options: Options) -> Result<Self, Error> {
+    pub async fn connect(options: impl Into<Arc<Options>>) -> Result<Self, Error> {
         let mut connection = Self::new(options);
         loop {
             let event = connection.link.next().await;
