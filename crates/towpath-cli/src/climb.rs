@@ -103,6 +103,7 @@ impl Climb {
                     _ => return Err(Failure::Fault(*fault)),
                 }
             }
+            Event::Refused(refusal) => return Err(Error::Refused(*refusal).into()),
             Event::Oversized { topic, payload_len } => {
                 let text = format!(
                     "a message to \"{topic}\" has {payload_len} bytes, more than fit; it is left out"

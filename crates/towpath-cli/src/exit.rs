@@ -196,6 +196,9 @@ impl From<Error> for Failure {
         match error {
             Error::Path(fault) => Self::Fault(fault),
             Error::Refused(Refusal::Invalid(invalid)) => Self::usage(invalid.clause),
+            Error::Refused(refusal @ (Refusal::Header | Refusal::NeedsV5)) => {
+                Self::usage(refusal.to_string())
+            }
             Error::Refused(refusal) => Self::Refusal(refusal),
             other => Self::usage(other.to_string()),
         }

@@ -136,6 +136,20 @@ fn what_is_typed_wrong_is_named_in_one_line() {
 }
 
 #[test]
+fn a_header_that_breaks_the_request_is_refused_before_any_attempt() {
+    let ran = run(&[
+        "pub",
+        "ws://127.0.0.1:1/",
+        "t",
+        "-m",
+        "a",
+        "--ws-header",
+        "Host: y",
+    ]);
+    ran.failed(2, "towpath: a host, path or header holds characters");
+}
+
+#[test]
 fn with_json_a_usage_error_is_an_object() {
     let ran = run(&["pub", "http://h", "t", "-m", "a", "--json"]);
     let value: serde_json::Value = serde_json::from_str(ran.failed(2, "{")).unwrap();

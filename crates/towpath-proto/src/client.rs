@@ -22,7 +22,7 @@ use crate::{
         packet::{Connect, Disconnect, Kind, Packet, PacketId},
         property::Properties,
         reason::ReasonCode,
-        session::{Due, Habits, Incoming, Limits, Phase, Refusal, Session, Settled},
+        session::{Delivery, Due, Habits, Limits, Phase, Refusal, Session, Settled},
         topic::TopicName,
     },
     path::{Path, Upgrade, Wire},
@@ -108,9 +108,9 @@ struct Lent {
 /// A message that comes in pieces.
 #[derive(Debug, Clone, Copy)]
 struct Pieces {
-    incoming: Incoming,
+    delivery: Delivery,
     /// Payload bytes handed out.
-    offset: usize,
+    offset: u32,
 }
 
 /// The client.

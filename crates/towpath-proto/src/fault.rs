@@ -108,7 +108,7 @@ impl fmt::Display for Fault {
         if !self.detail.is_empty() {
             part(f)?;
             // Below the byte stream, and about itself, this side speaks: an address, an error text.
-            let own = self.rung <= Rung::Tcp || matches!(self.code, Code::Io | Code::Unsupported);
+            let own = self.rung <= Rung::Tcp || matches!(self.code, Code::Io);
             if own {
                 write!(f, "{}", self.detail)?;
             } else {
@@ -197,7 +197,6 @@ codes! {
     Reset, Path, Os, "the connection was reset", "The peer or a middlebox cut it; look at the peer's log.";
     Closed, Peer, Os, "the peer closed the connection", "Look at the peer's log; on a TLS port, use mqtts:// or wss://.";
     Io, Local, Os, "the operating system reported an error", "";
-    Unsupported, Usage, Os, "this build has no such transport", "Use a URL scheme that this build supports.";
     // Either layer, when the peer turns out to speak something else.
     PeerSpeaksTls, Usage, Os, "the peer speaks TLS on this port", "Use mqtts:// or wss://, or the plain port.";
     PeerSpeaksHttp, Usage, Os, "the peer is an HTTP server", "Use ws://, or the MQTT port (often 1883).";

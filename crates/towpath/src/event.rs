@@ -8,7 +8,7 @@ use towpath_proto::{
     mqtt::property::{Properties, Property, VarInt},
 };
 
-use crate::{Fault, Limits, Outcome, PacketId, QoS, ReasonCode};
+use crate::{Fault, Limits, Outcome, PacketId, QoS, ReasonCode, Refusal};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub enum Event {
         /// When it is tried again; `None`: not any more.
         retry_in: Option<Duration>,
     },
+    /// The options say what can't be, so there was no attempt. Nothing follows.
+    Refused(Refusal),
     /// The connection was closed as asked. Nothing follows.
     Closed,
     /// A fact about the climb, if tracing is on.

@@ -14,7 +14,7 @@ use towpath_proto::{
 };
 
 use crate::{
-    Error, Event, Full, Message, Options, Outcome, Outgoing, PacketId, QoS, ReasonCode, Refusal,
+    Event, Full, Message, Options, Outcome, Outgoing, PacketId, QoS, ReasonCode, Refusal,
     TopicFilter,
     backoff::Backoff,
     host::{Entropy, Growable},
@@ -122,13 +122,17 @@ impl Machine {
     }
 
     /// Begins an attempt.
-    pub(crate) fn begin(&mut self, now: Instant) -> Result<(), Error> {
+    pub(crate) fn begin(&mut self, now: Instant) -> Result<(), Refusal> {
         self.partial = None;
         let id = self.assigned.as_deref().unwrap_or(&self.options.client_id);
         let client = &mut self.client;
-        self.options.begin(id, self.again, |start| {
-            client.start(now, start).map_err(Error::from)
-        })
+        self.options
+            .begin(id, self.again, |start| client.start(now, start))
+    }
+
+    /// The options can't be used: the last event says so.
+    pub(crate) fn give_up(&mut self, refusal: Refusal) {
+        self.events.push_back(Event::Refused(refusal));
     }
 
     /// Says farewell. Between attempts there is nobody to say it to; then no other one follows.
@@ -269,22 +273,20 @@ impl Machine {
                 ..
             } if !self.options.report_settled => return None,
             Event::Subscribed { packet_id, reasons } => self.answered(*packet_id, reasons),
-            Event::Disconnected { fault, retry_in } => {
+            Event::Disconnected { retry_in, .. } => {
                 let held = self
                     .accepted_at
                     .take()
                     .map_or(Duration::ZERO, |at| now.since(at));
-                *retry_in = self.pause_after(fault, held);
+                *retry_in = self.pause_after(held);
             }
             _ => {}
         }
         Some(event)
     }
 
-    fn pause_after(&mut self, fault: &Fault, held: Duration) -> Option<Duration> {
-        // What only a change of the options can mend is not tried again.
-        let hopeless = fault.code == Code::Unsupported;
-        if hopeless || self.closing {
+    fn pause_after(&mut self, held: Duration) -> Option<Duration> {
+        if self.closing {
             None
         } else {
             self.backoff

@@ -11,7 +11,7 @@ use towpath_proto::{
     },
 };
 
-use crate::{Endpoint, Error, QoS, Reconnect, Scheme, TopicName, Version, host};
+use crate::{Endpoint, Error, QoS, Reconnect, Refusal, Scheme, TopicName, Version, host};
 
 /// What to do with a message when the offline store is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -292,8 +292,8 @@ impl Options {
         &self,
         client_id: &str,
         again: bool,
-        begin: impl FnOnce(&Start<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        begin: impl FnOnce(&Start<'_>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let none = Extras::default();
         let extras = self.extras.as_deref().unwrap_or(&none);
         let properties = self.properties(extras);
@@ -307,7 +307,7 @@ impl Options {
         let will = match &extras.will {
             None => None,
             Some(will) => Some(ConnectWill {
-                topic: TopicName::new(&will.topic).map_err(crate::Refusal::from)?,
+                topic: TopicName::new(&will.topic).map_err(Refusal::from)?,
                 payload: &will.payload,
                 qos: will.qos,
                 retain: will.retain,

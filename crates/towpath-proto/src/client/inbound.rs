@@ -10,7 +10,7 @@ use crate::{
         decode::Header,
         packet::{Kind, Packet},
         property::Properties,
-        session::{Handled, Incoming, Phase, Place, Settled},
+        session::{Delivery, Handled, Incoming, Phase, Place, Settled, Span},
         topic::TopicName,
     },
     path::{Path, Unframed},
@@ -22,16 +22,15 @@ use crate::{
 /// Something for the application, as places in the buffers.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Found {
-    /// A packet that is an event, at this offset and of this length.
-    Packet(usize, usize),
-    /// A message and the bytes of its payload that are here.
-    Message(Incoming, usize),
-    /// A piece of a message: where it lies, its length, its offset in the payload, the payload's length.
+    /// A packet that is an event.
+    Packet(Span),
+    /// A message and what is here of its payload.
+    Message(Incoming, Span),
+    /// A piece of a message: where it lies, its offset in the payload, the payload's length.
     Piece {
-        at: usize,
-        len: usize,
-        offset: usize,
-        payload_len: usize,
+        bytes: Span,
+        offset: u32,
+        payload_len: u32,
     },
     Settled(Settled),
     /// The end of the attempt, which `Client::ending` tells.
@@ -153,7 +152,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             }
             _ => Ok(()),
         };
-        answer.map_err(|_| Fault::new(Rung::Ws, Code::SessionFull))
+        answer.map_err(|_| Fault::new(Rung::Ws, Code::BufferTooSmall))
     }
 
     fn next(&mut self) -> Result<Next, Fault> {
@@ -242,7 +241,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
                     ack: None,
                     noted: None,
                 });
-                Ok(Next::Found(Found::Packet(at, len)))
+                Ok(Next::Found(Found::Packet(Span::new(at, len))))
             }
             Handled::Settled(settled) => {
                 self.path.rx.consume(len);
@@ -266,7 +265,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             &self.buffers.store,
             &mut self.buffers.aliases,
         )?;
-        let Some(incoming) = head else {
+        let Some((incoming, head_len)) = head else {
             let framed = self.path.is_framed();
             if self.path.rx.is_full_of_mqtt(&self.buffers.rx, framed) {
                 let len = u32::try_from(header.packet_len()).unwrap_or(u32::MAX);
@@ -280,25 +279,26 @@ impl<B: Buffer, R: Random> Client<B, R> {
             Name::packet(Kind::Publish),
             header.packet_len(),
         );
-        let head_len = incoming.payload_at.saturating_sub(at);
         let here = available.min(header.packet_len()).saturating_sub(head_len);
-        if here < incoming.payload_len || incoming.repeated {
-            return self.first_piece(incoming, head_len, here);
+        let payload = Span::new(at.saturating_add(head_len), here);
+        if here < incoming.delivery.payload_len as usize || incoming.delivery.repeated {
+            return Ok(self.first_piece(incoming, head_len, payload, here));
         }
-        self.session.delivered(&incoming, &mut self.buffers.store)?;
-        self.lend(&incoming, header.packet_len(), true);
-        Ok(Next::Found(Found::Message(incoming, here)))
+        self.session
+            .delivered(&incoming.delivery, &mut self.buffers.store)?;
+        self.lend(&incoming.delivery, header.packet_len(), true);
+        Ok(Next::Found(Found::Message(incoming, payload)))
     }
 
-    fn lend(&mut self, incoming: &Incoming, bytes: usize, last: bool) {
-        let acknowledge = last && self.session.acknowledges(incoming);
-        let ack = incoming
+    fn lend(&mut self, delivery: &Delivery, bytes: usize, last: bool) {
+        let acknowledge = last && self.session.acknowledges(delivery);
+        let ack = delivery
             .packet_id
             .filter(|_| acknowledge)
-            .map(|id| (incoming.qos, id));
-        let noted = incoming
+            .map(|id| (delivery.qos, id));
+        let noted = delivery
             .packet_id
-            .filter(|_| last && incoming.qos == QoS::ExactlyOnce && !incoming.repeated);
+            .filter(|_| last && delivery.qos == QoS::ExactlyOnce && !delivery.repeated);
         self.lent = Some(Lent { bytes, ack, noted });
     }
 
@@ -306,98 +306,84 @@ impl<B: Buffer, R: Random> Client<B, R> {
         &mut self,
         incoming: Incoming,
         head_len: usize,
+        payload: Span,
         here: usize,
-    ) -> Result<Next, Fault> {
-        if incoming.repeated {
+    ) -> Next {
+        let delivery = incoming.delivery;
+        if delivery.repeated {
             self.path.rx.consume(head_len);
             self.pieces = Some(Pieces {
-                incoming,
+                delivery,
                 offset: 0,
             });
-            return Ok(Next::Done);
+            return Next::Done;
         }
-        self.pieces = Some(Pieces {
-            incoming,
-            offset: here,
-        });
-        self.lend(&incoming, head_len.saturating_add(here), false);
-        Ok(Next::Found(Found::Message(incoming, here)))
+        let offset = u32::try_from(here).unwrap_or(u32::MAX);
+        self.pieces = Some(Pieces { delivery, offset });
+        self.lend(&delivery, head_len.saturating_add(here), false);
+        Next::Found(Found::Message(incoming, payload))
     }
 
     fn next_piece(&mut self, pieces: Pieces) -> Result<Next, Fault> {
-        let Pieces { incoming, offset } = pieces;
-        let left = incoming.payload_len.saturating_sub(offset);
+        let Pieces { delivery, offset } = pieces;
+        let left = delivery.payload_len.saturating_sub(offset) as usize;
         let here = self.path.rx.mqtt(&self.buffers.rx).len().min(left);
         if here == 0 && left > 0 {
             return Ok(Next::Need);
         }
         let last = here == left;
-        self.pieces = if last {
-            None
-        } else {
-            Some(Pieces {
-                incoming,
-                offset: offset.saturating_add(here),
-            })
-        };
+        let end = offset.saturating_add(u32::try_from(here).unwrap_or(u32::MAX));
+        self.pieces = (!last).then_some(Pieces {
+            delivery,
+            offset: end,
+        });
         if last {
-            self.session.delivered(&incoming, &mut self.buffers.store)?;
+            self.session.delivered(&delivery, &mut self.buffers.store)?;
         }
-        let at = self.path.rx.start();
-        self.lend(&incoming, here, last);
-        if incoming.repeated {
+        let bytes = Span::new(self.path.rx.start(), here);
+        self.lend(&delivery, here, last);
+        if delivery.repeated {
             self.let_go();
             return Ok(Next::Done);
         }
+        let payload_len = delivery.payload_len;
         Ok(Next::Found(Found::Piece {
-            at,
-            len: here,
+            bytes,
             offset,
-            payload_len: incoming.payload_len,
+            payload_len,
         }))
     }
 
     /// The event for what was found.
     pub(super) fn event(&self, found: Found) -> Event<'_> {
         let rx = self.buffers.rx.bytes();
-        let slice = |from: usize, to: usize| rx.get(from..to).unwrap_or(&[]);
         match found {
             Found::Settled(which) => settled(which),
             // The end borrows nothing and is handed out before it comes here.
             Found::End => Event::Disconnected,
             Found::Piece {
-                at,
-                len,
+                bytes,
                 offset,
                 payload_len,
             } => Event::Piece(Piece {
-                offset,
-                bytes: slice(at, at.saturating_add(len)),
-                payload_len,
+                offset: offset as usize,
+                bytes: bytes.of(rx),
+                payload_len: payload_len as usize,
             }),
-            Found::Message(incoming, here) => {
-                let topic = match incoming.topic {
-                    Place::Rx(from, to) => slice(from, to),
-                    Place::Aliases(from, to) => {
-                        self.buffers.aliases.bytes().get(from..to).unwrap_or(&[])
-                    }
-                };
-                let (from, to) = incoming.properties;
-                Event::Message(Message {
-                    topic: TopicName::checked(topic),
-                    payload: slice(
-                        incoming.payload_at,
-                        incoming.payload_at.saturating_add(here),
-                    ),
-                    payload_len: incoming.payload_len,
-                    qos: incoming.qos,
-                    retain: incoming.retain,
-                    dup: incoming.dup,
-                    packet_id: incoming.packet_id,
-                    properties: Properties::checked(slice(from, to)),
-                })
-            }
-            Found::Packet(at, len) => self.packet_event(slice(at, at.saturating_add(len))),
+            Found::Message(incoming, payload) => Event::Message(Message {
+                topic: TopicName::checked(match incoming.topic {
+                    Place::Rx(span) => span.of(rx),
+                    Place::Aliases(span) => span.of(self.buffers.aliases.bytes()),
+                }),
+                payload: payload.of(rx),
+                payload_len: incoming.delivery.payload_len as usize,
+                qos: incoming.delivery.qos,
+                retain: incoming.retain,
+                dup: incoming.dup,
+                packet_id: incoming.delivery.packet_id,
+                properties: Properties::checked(incoming.properties.of(rx)),
+            }),
+            Found::Packet(span) => self.packet_event(span.of(rx)),
         }
     }
 

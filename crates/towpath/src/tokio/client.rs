@@ -426,6 +426,7 @@ impl State {
                 fault,
                 retry_in: None,
             } => self.finish(Error::Path(*fault)),
+            Event::Refused(refusal) => self.finish(Error::Refused(*refusal)),
             Event::Closed => self.finish(Error::Closed),
             _ => {}
         }

@@ -69,6 +69,7 @@ impl Connection {
             let event = connection.link.next().await;
             match event {
                 Event::Disconnected { fault, .. } => return Err(fault.into()),
+                Event::Refused(refusal) => return Err(refusal.into()),
                 Event::Closed => return Err(Error::Closed),
                 _ => {}
             }
@@ -304,6 +305,7 @@ impl Connection {
             match self.link.next().await {
                 Event::Closed => return Ok(()),
                 Event::Disconnected { fault, .. } => return Err(fault.into()),
+                Event::Refused(refusal) => return Err(refusal.into()),
                 event => self.waiting.push_back(event),
             }
         }

@@ -147,6 +147,7 @@ impl<A: Access> Link<A> {
                     self.follow(&event);
                     return Poll::Ready(Some(event));
                 }
+                Turn::Wait(_) if matches!(self.state, State::Failing) => self.state = State::Over,
                 Turn::Wait(_) if self.access.with(enough) => return Poll::Ready(None),
                 Turn::Wait(wants) => ready!(self.poll_wait(context, wants)),
             }
@@ -194,11 +195,9 @@ impl<A: Access> Link<A> {
 
     fn begin(&mut self) -> State {
         let now = self.clock.now();
-        if let Err(error) = self.access.with(|machine| machine.begin(now)) {
-            // The options say something that can't be: no attempt will mend it.
-            let fault =
-                Fault::new(Rung::Mqtt, Code::Unsupported).detail(error.to_string().as_bytes());
-            return self.failing(fault);
+        if let Err(refusal) = self.access.with(|machine| machine.begin(now)) {
+            self.access.with(|machine| machine.give_up(refusal));
+            return State::Failing;
         }
         let (host, port, patience) = self.access.with(|machine| {
             let options = &machine.options;
@@ -244,7 +243,9 @@ impl<A: Access> Link<A> {
                 retry_in: Some(pause),
                 ..
             } => self.state = State::Pause(Moment::now() + *pause),
-            Event::Disconnected { retry_in: None, .. } | Event::Closed => self.state = State::Over,
+            Event::Disconnected { retry_in: None, .. } | Event::Refused(_) | Event::Closed => {
+                self.state = State::Over
+            }
             _ => {}
         }
     }
@@ -333,6 +334,7 @@ pub(crate) fn ended(event: &Event) -> Option<Error> {
             fault,
             retry_in: None,
         } => Some(Error::Path(*fault)),
+        Event::Refused(refusal) => Some(Error::Refused(*refusal)),
         Event::Closed => Some(Error::Closed),
         _ => None,
     }

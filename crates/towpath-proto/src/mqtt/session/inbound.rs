@@ -31,29 +31,57 @@ pub(crate) enum Handled {
     Settled(Settled),
 }
 
-/// A PUBLISH whose head was read, as places in the receive buffer.
+/// A stretch of a buffer. Half the size of a range of `usize`: a client holds several, and a host thousands of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Incoming {
-    pub(crate) dup: bool,
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
-    pub(crate) packet_id: Option<PacketId>,
-    pub(crate) topic: Place,
-    /// The properties without their length prefix.
-    pub(crate) properties: (usize, usize),
-    /// Where the payload begins.
-    pub(crate) payload_at: usize,
+pub(crate) struct Span {
+    at: u32,
+    len: u32,
+}
+
+impl Span {
+    /// `len` bytes from `at` on. What lies beyond 4 GiB is empty.
+    pub(crate) fn new(at: usize, len: usize) -> Self {
+        match (u32::try_from(at), u32::try_from(len)) {
+            (Ok(at), Ok(len)) => Self { at, len },
+            _ => Self { at: 0, len: 0 },
+        }
+    }
+
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        let at = self.at as usize;
+        bytes
+            .get(at..at.saturating_add(self.len as usize))
+            .unwrap_or(&[])
+    }
+}
+
+/// What a received message asks of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delivery {
     /// The length of the whole payload.
-    pub(crate) payload_len: usize,
+    pub(crate) payload_len: u32,
+    pub(crate) packet_id: Option<PacketId>,
+    pub(crate) qos: QoS,
     /// A QoS 2 message that was delivered already; its payload is skipped.
     pub(crate) repeated: bool,
+}
+
+/// A PUBLISH whose head was read, as places in the buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    pub(crate) delivery: Delivery,
+    pub(crate) topic: Place,
+    /// The properties without their length prefix; the payload follows them.
+    pub(crate) properties: Span,
+    pub(crate) dup: bool,
+    pub(crate) retain: bool,
 }
 
 /// Where a topic lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    Rx(usize, usize),
-    Aliases(usize, usize),
+    Rx(Span),
+    Aliases(Span),
 }
 
 impl From<Invalid> for Fault {
@@ -223,7 +251,7 @@ impl Session {
     }
 
     /// Reads the head of a PUBLISH from `bytes`, which begin with its fixed header at `at` in the receive buffer.
-    /// `None` if the head is not complete.
+    /// Answers it with the length of its head; `None` if that is not complete.
     #[inline]
     pub(crate) fn publish_head(
         &mut self,
@@ -232,7 +260,7 @@ impl Session {
         at: usize,
         store: &dyn Buffer,
         aliases: &mut dyn Buffer,
-    ) -> Result<Option<Incoming>, Fault> {
+    ) -> Result<Option<(Incoming, usize)>, Fault> {
         if self.phase == Phase::Connecting {
             return Err(unexpected("[MQTT-3.2.0-1] a packet before CONNACK"));
         }
@@ -255,26 +283,24 @@ impl Session {
         let topic_at = at.saturating_add(usize::from(header.len)).saturating_add(2);
         let properties = publish.properties.body_len();
         let mut incoming = Incoming {
+            delivery: Delivery {
+                payload_len: u32::try_from(whole.saturating_sub(head)).unwrap_or(u32::MAX),
+                packet_id: publish.packet_id,
+                qos: publish.qos,
+                repeated: false,
+            },
+            topic: Place::Rx(Span::new(topic_at, publish.topic.as_bytes().len())),
+            properties: Span::new(payload_at.saturating_sub(properties), properties),
             dup: publish.dup,
-            qos: publish.qos,
             retain: publish.retain,
-            packet_id: publish.packet_id,
-            topic: Place::Rx(
-                topic_at,
-                topic_at.saturating_add(publish.topic.as_bytes().len()),
-            ),
-            properties: (payload_at.saturating_sub(properties), payload_at),
-            payload_at,
-            payload_len: whole.saturating_sub(head),
-            repeated: false,
         };
         if !publish.properties.is_empty() {
             self.resolve_alias(&publish, &mut incoming, aliases)?;
         }
         if publish.qos == QoS::ExactlyOnce {
-            incoming.repeated = self.was_received(publish.packet_id, store)?;
+            incoming.delivery.repeated = self.was_received(publish.packet_id, store)?;
         }
-        Ok(Some(incoming))
+        Ok(Some((incoming, head)))
     }
 
     fn resolve_alias(
@@ -315,7 +341,7 @@ impl Session {
             Fault::new(Rung::Mqtt, Code::TopicAlias)
                 .clause("MQTT 5 3.3.2.3.4 an alias that stands for nothing"),
         )?;
-        incoming.topic = Place::Aliases(from, to);
+        incoming.topic = Place::Aliases(Span::new(from, to.saturating_sub(from)));
         Ok(())
     }
 
@@ -338,13 +364,13 @@ impl Session {
     /// The application has the message as a whole from now on: a QoS 2 identifier is kept until its PUBREL.
     pub(crate) fn delivered(
         &mut self,
-        incoming: &Incoming,
+        delivery: &Delivery,
         store: &mut dyn Buffer,
     ) -> Result<(), Fault> {
-        if incoming.qos != QoS::ExactlyOnce || incoming.repeated {
+        if delivery.qos != QoS::ExactlyOnce || delivery.repeated {
             return Ok(());
         }
-        let id = incoming.packet_id.map_or(0, PacketId::get);
+        let id = delivery.packet_id.map_or(0, PacketId::get);
         if self
             .store
             .push(store, (id, State::Received, NO_EXPIRY, self.version), 0, 0)
@@ -368,8 +394,8 @@ impl Session {
     }
 
     /// Whether the session acknowledges this message by itself.
-    pub(crate) const fn acknowledges(&self, incoming: &Incoming) -> bool {
-        !self.habits.manual_acks || incoming.repeated
+    pub(crate) const fn acknowledges(&self, delivery: &Delivery) -> bool {
+        !self.habits.manual_acks || delivery.repeated
     }
 
     /// Acknowledges a received message: PUBACK for QoS 1, PUBREC for QoS 2.

@@ -13,7 +13,7 @@ pub mod store;
 
 use core::fmt;
 
-pub(crate) use inbound::{Handled, Incoming, Place};
+pub(crate) use inbound::{Delivery, Handled, Incoming, Place, Span};
 pub(crate) use keepalive::{Due, KeepAlive};
 pub use limits::Limits;
 
