@@ -244,7 +244,7 @@ impl<A: Access> Link<A> {
                 ..
             } => self.state = State::Pause(Moment::now() + *pause),
             Event::Disconnected { retry_in: None, .. } | Event::Refused(_) | Event::Closed => {
-                self.state = State::Over
+                self.state = State::Over;
             }
             _ => {}
         }
