@@ -116,8 +116,21 @@ pub fn idle(job: &Job) -> Outcome {
     // They differ in their client identifiers alone, as the devices behind a gateway do.
     let options = std::sync::Arc::new(options(job, "towpath")?);
     let open = |i: usize| -> Result<(), towpath::Error> {
-        let connection = Connection::sharing(&options, &format!("towpath-{i}"));
-        runtime.spawn(hold(connection, up.clone()));
+        let mut connection = Connection::sharing(&options, &format!("towpath-{i}"));
+        let up = up.clone();
+        // A block instead of an `async fn`, which would keep room for its arguments twice.
+        runtime.spawn(async move {
+            let came_up = loop {
+                match connection.next().await {
+                    Event::Connected { .. } => break Ok(()),
+                    Event::Disconnected { fault, .. } => break Err(fault.to_string()),
+                    _ => {}
+                }
+            };
+            let _ = up.send(came_up).await;
+            drop(up);
+            while !matches!(connection.next().await, Event::Closed) {}
+        });
         Ok(())
     };
     let mut await_up = || match runtime.block_on(ups.recv()) {
@@ -133,22 +146,4 @@ pub fn idle(job: &Job) -> Outcome {
         await_up()?;
     }
     Ok(per_connection(before, settled_kb(pause)?, job.count))
-}
-
-/// A block instead of an `async fn`, which would keep room for its arguments twice.
-fn hold(
-    mut connection: Connection,
-    up: mpsc::Sender<Result<(), String>>,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let came_up = loop {
-            match connection.next().await {
-                Event::Connected { .. } => break Ok(()),
-                Event::Disconnected { fault, .. } => break Err(fault.to_string()),
-                _ => {}
-            }
-        };
-        let _ = up.send(came_up).await;
-        while !matches!(connection.next().await, Event::Closed) {}
-    }
 }

@@ -14,7 +14,7 @@
 //!   that for a repetition. No client can mend that. The one test that kills at any moment therefore asserts what the
 //!   client owes: it goes on by itself, every receipt settles, and at QoS 1 all that was not acknowledged arrives.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mqtt::{Broker, Peer, Relay, Setup, Via, Way};
 use towpath::{
@@ -213,22 +213,22 @@ async fn half_done(way: Way, lost: Lost) {
         relay.swallow_answers();
     }
     let before = relay.counts().0;
-    let pubrels = 4 * u64::try_from(COUNT).unwrap();
-    while relay.counts().0 < before + pubrels {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while relay.counts().0 == before {
+        assert!(Instant::now() < patience, "no PUBREL is sent");
         let _ = tokio::time::timeout(Duration::from_millis(5), publisher.face.settle()).await;
     }
-    if lost == Lost::Pubrel {
-        assert_eq!(broker.logged(&["Received PUBREL from publisher"]), 0);
-    } else {
-        broker
-            .until_logged(&["Sending PUBCOMP to publisher"], COUNT)
-            .await;
-    }
+    // Not driven any more, it sends nothing more. What is on its way arrives before the first save is over, so that the
+    // second has it all.
     broker.save().await;
+    broker.save().await;
+    let released = broker.logged(&["Received PUBREL from publisher"]);
+    assert_eq!(released == 0, lost == Lost::Pubrel);
     broker.kill_hard();
     relay.cut();
     broker.restart();
-    publisher.face.settle().await.unwrap();
+    let settled = tokio::time::timeout(Duration::from_secs(20), publisher.face.settle());
+    assert_eq!(settled.await, Ok(Ok(())));
     publisher.publish("fence", b"end", QoS::ExactlyOnce).await;
     let seen = counted(&mut subscriber, "end", 2 * COUNT).await;
     let exact = seen.iter().skip(1).step_by(2);
