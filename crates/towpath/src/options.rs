@@ -19,7 +19,7 @@ pub enum Full {
     /// Publishing waits until there is room.
     #[default]
     Wait,
-    /// Publishing fails with [`Refusal::Full`](crate::Refusal::Full).
+    /// Publishing fails with [`Refusal::Full`].
     Refuse,
     /// The oldest messages that were not sent yet make room; each is reported as dropped.
     DropOldest,

@@ -20,7 +20,7 @@ const CLOSE_ROOM: usize = 8;
 impl<B: Buffer, R: Random> Client<B, R> {
     /// Publishes. Without a connection the message waits in the session store.
     ///
-    /// Answers the packet identifier, by which [`Event::Settled`] reports; `None` with QoS 0.
+    /// Answers the packet identifier, by which [`Event::Settled`](crate::Event::Settled) reports; `None` with QoS 0.
     ///
     /// # Errors
     /// Why the message can't be taken; nothing was changed then.
@@ -40,7 +40,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         session.publish(publish, &mut wire, store, aliases)
     }
 
-    /// Subscribes, now or as soon as there is a connection. [`Event::Subscribed`] reports.
+    /// Subscribes, now or as soon as there is a connection. [`Event::Subscribed`](crate::Event::Subscribed) reports.
     ///
     /// # Errors
     /// Why it can't be done; nothing was changed then.
@@ -54,7 +54,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .subscribe(list, properties, &mut self.buffers.store)
     }
 
-    /// Unsubscribes, now or as soon as there is a connection. [`Event::Unsubscribed`] reports.
+    /// Unsubscribes, now or as soon as there is a connection. [`Event::Unsubscribed`](crate::Event::Unsubscribed) reports.
     ///
     /// # Errors
     /// Why it can't be done; nothing was changed then.
@@ -68,7 +68,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .unsubscribe(list, properties, &mut self.buffers.store)
     }
 
-    /// Acknowledges a received message when [`Start::manual_acks`] is set: PUBACK for QoS 1, PUBREC for QoS 2. An
+    /// Acknowledges a received message when [`Start::manual_acks`](super::Start::manual_acks) is set: PUBACK for QoS 1, PUBREC for QoS 2. An
     /// identifier is worth nothing any more once its connection has ended.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .map_err(|_| Refusal::Full)
     }
 
-    /// Says farewell: DISCONNECT and what closes the rungs below. [`Event::Disconnected`] follows when it has left.
+    /// Says farewell: DISCONNECT and what closes the rungs below. [`Event::Disconnected`](crate::Event::Disconnected) follows when it has left.
     ///
     /// # Errors
     /// [`Refusal::NeedsV5`], [`Refusal::Full`], or a property that is not allowed.
