@@ -194,7 +194,7 @@ codes! {
     HostUnreachable, Path, Os, "no route to the host", "Check the address and the route; a firewall may reject it.";
     NetUnreachable, Path, Os, "the network is unreachable", "Check that this machine has a route and the address family.";
     ConnectTimeout, Path, Millis, "no answer to the connection request", "A firewall drops it, or the host is down; try port 443.";
-    Reset, Path, Os, "the connection was reset", "The peer or a middlebox cut it; look at the peer's log.";
+    Reset, Path, Os, "the connection was reset", "The peer or a middlebox cut it; look at the peer's log. A TLS port does this to plain MQTT.";
     Closed, Peer, Os, "the peer closed the connection", "Look at the peer's log; on a TLS port, use mqtts:// or wss://.";
     Io, Local, Os, "the operating system reported an error", "";
     // Either layer, when the peer turns out to speak something else.

@@ -94,7 +94,7 @@ impl Access for ByLock {
 }
 
 /// A handle to a connection. Clones share it; the connection closes when [`disconnect`](Self::disconnect) is called or
-/// the last handle and the [`Events`] are gone.
+/// the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
