@@ -1,7 +1,8 @@
 //! MQTT 3.1.1 and 5: packets, their bytes, and the session that outlives connections.
 //!
 //! The MQTT 5 packet is the model; a 3.1.1 packet is the same with empty properties and fewer reason codes.
-//! Only [`encode`] and [`decode`] look at the [`Version`].
+//! How they differ in bytes is known to [`encode`] and [`decode`] alone; the session asks for the [`Version`] only to
+//! refuse what 3.1.1 can't say, and for what 3.1.1 does without.
 
 pub mod decode;
 pub mod encode;

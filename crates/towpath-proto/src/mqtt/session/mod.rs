@@ -1,8 +1,9 @@
 //! The MQTT session of a client: what it owes the server and what the server owes it (MQTT 5 chapter 4).
 //!
 //! Takes in commands and packets, gives out packets through the wire and reports for the application. What has to
-//! survive a connection lies in the [`store`]; everything else begins anew with each CONNECT. It does not know the
-//! version beyond handing it to the codec: what 3.1.1 lacks is in the [`Limits`] or refused at the command.
+//! survive a connection lies in the [`store`]; everything else begins anew with each CONNECT. It looks at
+//! the version in few places: to refuse at the command what 3.1.1 can't say, and to encode anew what was kept in the
+//! other version. What the server grants is in the [`Limits`].
 
 mod alias;
 mod inbound;
