@@ -39,6 +39,9 @@ pub struct Start<'a> {
     pub connect: Connect<'a>,
     /// Climb by WebSocket.
     pub upgrade: Option<Upgrade<'a>>,
+    /// TLS lies on the byte stream: after TCP, [`Rung::Tls`] has to be reached before anything leaves. A
+    /// [`Layer`](crate::tls::Layer) does that.
+    pub secured: bool,
     /// How long each rung may take, and the answer to PINGREQ.
     pub patience: Duration,
     /// Send commands behind CONNECT without waiting for CONNACK. That saves a round trip. Only packets of at most 1 KiB
@@ -57,6 +60,7 @@ impl<'a> Start<'a> {
         Self {
             connect,
             upgrade: None,
+            secured: false,
             patience: Duration::from_secs(10),
             pipeline: false,
             manual_acks: false,
@@ -198,6 +202,11 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.session.phase == Phase::Connected && self.ending.is_none()
     }
 
+    /// Whether CONNACK has come, in this attempt.
+    pub(crate) fn has_reached_mqtt(&self) -> bool {
+        self.session.phase == Phase::Connected
+    }
+
     /// The rung being climbed, or the top one reached.
     pub const fn rung(&self) -> Rung {
         self.path.rung()
@@ -304,6 +313,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             self.ending = Some(Ending::Over);
             return Err(refusal);
         }
+        self.path.secured = start.secured;
         self.path.expect_by(now, start.patience);
         Ok(())
     }
@@ -356,11 +366,16 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.traces.started(now, rung);
     }
 
-    /// The driver has reached `rung`. With [`Rung::Tcp`] the byte stream is open and bytes may leave.
+    /// The driver has reached `rung`. With [`Rung::Tcp`] the byte stream is open and bytes may leave; where it is
+    /// [secured](Start::secured), with [`Rung::Tls`].
     pub fn reached(&mut self, now: Instant, rung: Rung) {
         self.now = now;
         self.traces.reached(now, rung);
         if rung < Rung::Tcp || self.ending.is_some() {
+            return;
+        }
+        if self.path.secured && rung < Rung::Tls {
+            self.enter(Rung::Tls);
             return;
         }
         if self.path.is_upgrading() {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{rung::Rung, text::Text};
+use crate::{rung::Rung, text::Text, tls::Alert};
 
 /// Who has to act for a [`Fault`] to go away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,8 +44,11 @@ pub struct Fault {
     pub number: u32,
     /// The clause of the specification that was broken, or empty.
     pub clause: &'static str,
-    /// What the peer said about it: the `Server:` header, a reason string.
+    /// What the peer said about it: the `Server:` header, a reason string. On the rungs up to TLS it is this side's own
+    /// words.
     pub detail: Text<56>,
+    /// The TLS alert that ended it, and who sent it.
+    pub alert: Option<Alert>,
 }
 
 impl Fault {
@@ -59,7 +62,15 @@ impl Fault {
             number: 0,
             clause: "",
             detail: Text::EMPTY,
+            alert: None,
         }
+    }
+
+    /// The same fault with the TLS alert that ended it.
+    #[must_use]
+    pub const fn alert(mut self, alert: Alert) -> Self {
+        self.alert = Some(alert);
+        self
     }
 
     /// The same fault with the raw number of the layer below.
@@ -105,10 +116,14 @@ impl fmt::Display for Fault {
             part(f)?;
             self.code.fmt_number(self.number, f)?;
         }
+        if let Some(alert) = self.alert {
+            part(f)?;
+            fmt::Display::fmt(&alert, f)?;
+        }
         if !self.detail.is_empty() {
             part(f)?;
-            // Below the byte stream, and about itself, this side speaks: an address, an error text.
-            let own = self.rung <= Rung::Tcp || matches!(self.code, Code::Io);
+            // Up to TLS, and about itself, this side speaks: an address, an error text.
+            let own = self.rung <= Rung::Tls || matches!(self.code, Code::Io);
             if own {
                 write!(f, "{}", self.detail)?;
             } else {
@@ -140,6 +155,7 @@ enum Number {
     Close,
     Bytes,
     Millis,
+    Tls,
 }
 
 macro_rules! codes {
@@ -197,6 +213,45 @@ codes! {
     Reset, Path, Os, "the connection was reset", "The peer or a middlebox cut it; look at the peer's log. A TLS port does this to plain MQTT.";
     Closed, Peer, Os, "the peer closed the connection", "Look at the peer's log; on a TLS port, use mqtts:// or wss://.";
     Io, Local, Os, "the operating system reported an error", "";
+    // TLS: what this side brings along.
+    TlsProfile, Usage, Os, "TLS can't be done as asked", "Change the setting named here, or take the other TLS back-end.";
+    TlsMaterial, Usage, Tls, "a certificate, key or name for TLS can't be used", "Check the file or the value that is named; PEM and DER are read.";
+    ClockUnset, Local, Os, "the clock is not set, so certificates can't be checked", "Set the clock first (SNTP), or choose expressly to go without dates.";
+    // TLS: the handshake as such.
+    TlsTimeout, Path, Millis, "no answer in the TLS handshake", "Something swallows it: a port that is no TLS, or a network that drops large packets (try a smaller MSS).";
+    TlsClosed, Peer, Tls, "the connection ended inside the TLS handshake", "The server may want another name (SNI), ALPN, version or certificate; look at its log.";
+    PeerNotTls, Usage, Os, "the peer does not speak TLS on this port", "Use mqtt:// or ws://, or the TLS port (often 8883, or 443).";
+    TlsAlert, Peer, Tls, "the server ended TLS with an alert", "Look at the server's log.";
+    NoCommonVersion, Peer, Tls, "client and server have no TLS version in common", "Widen --tls-min and --tls-max, or enable the server's version.";
+    NoCommonSuite, Peer, Tls, "client and server have no cipher suite or group in common", "Offer a suite that fits the server's key (RSA or ECDSA) and a group that it takes.";
+    NoCommonAlpn, Peer, Tls, "the server takes none of the application protocols offered", "Offer the ALPN name that this server wants, or none.";
+    UnknownServerName, Peer, Tls, "the server does not know the name it was asked for", "Check the host name, or give the right one with --sni.";
+    TlsRecord, Peer, Tls, "a broken TLS record", "A middlebox may have damaged it, or the peer is no TLS server.";
+    TlsInternal, Local, Tls, "the TLS library failed", "Look at the number and the text; out of memory is the usual cause on a device.";
+    TlsMessageTooLarge, Local, Tls, "a handshake message is larger than the TLS input buffer", "Raise the input buffer (MBEDTLS_SSL_IN_CONTENT_LEN) above the server's Certificate message; a maximum fragment length does not help.";
+    TlsNumberTooLarge, Local, Tls, "an RSA key is larger than the TLS library's numbers", "Raise MBEDTLS_MPI_MAX_SIZE; RSA-4096 needs 512.";
+    // TLS: the server's certificate.
+    ServerCertificateUntrusted, Peer, Tls, "the server's certificate leads to no root that is trusted", "Give its root with --cafile; a middlebox that inspects TLS looks the same.";
+    ServerChainIncomplete, Peer, Tls, "the server sent its own certificate without the one that signed it", "Let the server send the whole chain, or give the missing certificate with --cafile.";
+    ServerCertificateExpired, Peer, Tls, "the server's certificate has expired", "Renew it; if it is valid, the clock of this device is wrong.";
+    ServerCertificateFuture, Peer, Tls, "the server's certificate is not valid yet", "Set the clock of this device; if it is right, the certificate was issued for later.";
+    ServerCertificateName, Peer, Tls, "the server's certificate is for another name", "Use a name or an address that the certificate bears.";
+    ServerCertificateWeak, Peer, Tls, "the server's certificate uses a key or a hash that is too weak", "Let the server use RSA of 2048 bits or more, or P-256, and SHA-256.";
+    ServerCertificateBad, Peer, Tls, "the server's certificate is not valid", "Look at the number; the certificate may be revoked, damaged or for another purpose.";
+    // TLS: the client's certificate.
+    ClientCertificateMissing, Peer, Tls, "the server wants a client certificate and got none", "Give --cert and --key.";
+    ClientCertificateUntrusted, Peer, Tls, "the server does not know the CA of the client certificate", "Register the CA with the server, or send the intermediate certificates too.";
+    ClientCertificateExpired, Peer, Tls, "the server says the client certificate has expired", "Renew the client certificate.";
+    ClientCertificateRefused, Peer, Tls, "the server refuses the client certificate", "Look at the server's log; expired, revoked or of another CA are the usual causes.";
+    ClientCertificateUnanswered, Peer, Tls, "the server closed the connection after it asked for the client certificate", "It took no certificate, or refused this one without saying so; look at its log.";
+    PostHandshakeMissing, Peer, Http, "the server could not ask for the client certificate after the TLS 1.3 handshake", "Set the highest version to TLS 1.2, or take a back-end with post-handshake authentication (OpenSSL).";
+    // TLS: renegotiation.
+    RenegotiationOff, Peer, Tls, "the server asked for a TLS renegotiation, which this side does not allow", "Allow one until CONNACK; on a device enable MBEDTLS_SSL_RENEGOTIATION and switch it on at run time.";
+    RenegotiationAgain, Peer, Tls, "the server asked for a second TLS renegotiation", "One is allowed; let the server ask for the certificate once.";
+    RenegotiationLate, Peer, Tls, "the server asked for a TLS renegotiation after CONNACK", "Let the server ask for the certificate before it accepts the connection.";
+    RenegotiationInsecure, Peer, Tls, "the server asked for a TLS renegotiation without RFC 5746", "The server's TLS is unsafe; update it, or let it ask in the first handshake.";
+    RenegotiationIdentity, Peer, Tls, "the server came to the TLS renegotiation with another certificate", "Somebody may stand in between; a load balancer over unlike servers also does this.";
+    RenegotiationTimeout, Path, Millis, "the TLS renegotiation did not come to its end", "Raise the time for a rung; a slow device, or a server that waits for more, is the usual cause.";
     // Either layer, when the peer turns out to speak something else.
     PeerSpeaksTls, Usage, Os, "the peer speaks TLS on this port", "Use mqtts:// or wss://, or the plain port.";
     PeerSpeaksHttp, Usage, Os, "the peer is an HTTP server", "Use ws://, or the MQTT port (often 1883).";
@@ -253,6 +308,9 @@ impl Code {
             Number::Close => write!(f, "close code {number}"),
             Number::Bytes => write!(f, "{number} bytes"),
             Number::Millis => write!(f, "{number} ms"),
+            // OpenSSL numbers what verification found; Mbed TLS has negative errors from 0x1000 on.
+            Number::Tls if number <= 0xff => write!(f, "X.509 error {number}"),
+            Number::Tls => write!(f, "Mbed TLS error -0x{number:04x}"),
             Number::Reason => match u8::try_from(number) {
                 Ok(byte) => fmt::Display::fmt(&crate::mqtt::reason::ReasonCode(byte), f),
                 Err(_) => write!(f, "{number}"),

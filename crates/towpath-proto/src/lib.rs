@@ -8,6 +8,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tls-details")]
+extern crate alloc;
+
 pub mod buffers;
 pub mod bytes;
 pub mod client;
@@ -19,6 +22,7 @@ pub mod path;
 pub mod rung;
 pub mod text;
 pub mod time;
+pub mod tls;
 pub mod trace;
 pub mod ws;
 

@@ -49,6 +49,21 @@ impl<const N: usize> Text<N> {
     }
 }
 
+/// Appends what fits; the rest is dropped without an error.
+impl<const N: usize> fmt::Write for Text<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let more = Self::from_bytes(text.as_bytes());
+        let len = usize::from(self.len);
+        if let Some(room) = self.bytes.get_mut(len..N.min(u8::MAX as usize)) {
+            for (to, from) in room.iter_mut().zip(more.as_str().bytes()) {
+                *to = from;
+                self.len += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<const N: usize> Default for Text<N> {
     fn default() -> Self {
         Self::EMPTY

@@ -95,6 +95,8 @@ pub(crate) struct Path {
     pub(crate) tx: Tx,
     rung: Rung,
     framing: Framing,
+    /// Whether TLS comes between the byte stream and the rest.
+    pub(crate) secured: bool,
     /// Until when the current rung has to be reached.
     patience: Option<(Instant, Duration)>,
 }
@@ -106,6 +108,7 @@ impl Path {
             tx: Tx::EMPTY,
             rung: Rung::Link,
             framing: Framing::None,
+            secured: false,
             patience: None,
         }
     }
@@ -157,6 +160,7 @@ impl Path {
         let (at, patience) = self.patience.filter(|(at, _)| now >= *at)?;
         let _ = at;
         let code = match self.rung {
+            Rung::Tls => Code::TlsTimeout,
             Rung::Upgrade => Code::UpgradeTimeout,
             Rung::Mqtt => Code::ConnackTimeout,
             _ => Code::ConnectTimeout,
@@ -192,6 +196,8 @@ impl Path {
     /// The best fault for a byte stream that ended here.
     pub(crate) fn ended_by(&self, fault: Fault) -> Fault {
         match &self.framing {
+            // What TLS says about the end is nearer to its cause.
+            _ if fault.rung == Rung::Tls => fault,
             Framing::Upgrading(answer) => answer.eof().unwrap_or(fault),
             _ => fault,
         }

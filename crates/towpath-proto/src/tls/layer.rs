@@ -1,0 +1,540 @@
+//! Drives a back-end for a client: plaintext both ways, the rung climbed, renegotiation kept in its bounds, and the
+//! cause found when the path breaks.
+
+use core::fmt::Write as _;
+
+use super::{
+    Agreed, Alert, Fact, Message, Profile, Renegotiation, Seen, Side, Tap, Tls, Version,
+    alert::description,
+};
+use crate::{
+    buffers::{Buffer, Random},
+    client::Client,
+    fault::{Code, Fault},
+    rung::Rung,
+    text::Text,
+    time::Instant,
+    trace::{self, Trace},
+};
+
+/// How many facts are kept until they are taken; more drop the oldest.
+const KEPT: usize = 24;
+
+/// A TLS connection between a [`Client`] and its byte stream.
+///
+/// The driver moves records: it reads into [`rx_space`](Self::rx_space) and says [`commit`](Self::commit), sends what is
+/// [`sendable`](Self::sendable) and says [`transmitted`](Self::transmitted), and tells of the end of the stream with
+/// [`ended`](Self::ended) instead of [`Client::closed`]. In between [`carry`](Self::carry) moves everything else. A fault
+/// of the attempt goes through [`explain`](Self::explain).
+#[derive(Debug)]
+pub struct Layer<T> {
+    tls: T,
+    renegotiation: Renegotiation,
+    /// Whether the client has a certificate to show.
+    has_identity: bool,
+    trace: bool,
+    taps: [Tap; 2],
+    open: bool,
+    over: bool,
+    /// How the byte stream ended, until everything received is worked off.
+    ended: Option<Fault>,
+    /// A renegotiation is asked for, and not yet taken up or refused.
+    asked: bool,
+    renegotiations: u8,
+    renegotiating: bool,
+    /// Why the last renegotiation was refused, until life goes on.
+    refused: Option<Code>,
+    /// Whether the server asked for the client's certificate.
+    certificate_requested: bool,
+    /// The last fatal alert of either side.
+    alert: Option<Alert>,
+    /// Whether application data has come.
+    answered: bool,
+    last: [Option<Message>; 2],
+    /// Handshake messages that were told, seen by the tap, and told by the library: a message that both see counts once.
+    told: [Counts; 2],
+    /// The side that sent last, and how many flights of the server have begun.
+    speaking: Option<Side>,
+    flights: u8,
+    facts: [Option<Trace>; KEPT],
+    facts_len: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    told: u16,
+    tap: u16,
+    library: u16,
+    alerts_told: u16,
+    alerts_library: u16,
+}
+
+const fn index(side: Side) -> usize {
+    match side {
+        Side::Client => 0,
+        Side::Server => 1,
+    }
+}
+
+impl<T: Tls> Layer<T> {
+    /// Drives `tls`, a connection that was made from `profile`.
+    pub fn new(tls: T, profile: &Profile<'_>) -> Self {
+        Self::with(
+            tls,
+            profile.renegotiation,
+            profile.identity.is_some(),
+            profile.trace,
+        )
+    }
+
+    /// Drives `tls`, where the profile it was made from is not at hand.
+    pub fn with(tls: T, renegotiation: Renegotiation, has_identity: bool, trace: bool) -> Self {
+        Self {
+            tls,
+            renegotiation,
+            has_identity,
+            trace,
+            taps: [Tap::new(Side::Client), Tap::new(Side::Server)],
+            open: false,
+            over: false,
+            ended: None,
+            asked: false,
+            renegotiations: 0,
+            renegotiating: false,
+            refused: None,
+            certificate_requested: false,
+            alert: None,
+            answered: false,
+            last: [None; 2],
+            told: [Counts::default(); 2],
+            speaking: None,
+            flights: 0,
+            facts: [None; KEPT],
+            facts_len: 0,
+        }
+    }
+
+    /// The back-end's connection.
+    pub const fn tls(&mut self) -> &mut T {
+        &mut self.tls
+    }
+
+    /// What was agreed, once the first handshake is complete.
+    pub fn agreed(&self) -> Option<Agreed> {
+        self.tls.agreed()
+    }
+
+    /// Room for records received.
+    pub fn rx_space(&mut self) -> &mut [u8] {
+        if self.over {
+            return &mut [];
+        }
+        self.tls.rx_space()
+    }
+
+    /// `n` bytes were received into [`rx_space`](Self::rx_space).
+    pub fn commit(&mut self, now: Instant, n: usize) {
+        self.spoke(Side::Server);
+        let mut seen = SeenList::default();
+        let received = self.tls.rx_space().get(..n).unwrap_or(&[]);
+        let [_, tap] = &mut self.taps;
+        tap.observe(received, &mut |what| seen.push(what));
+        self.tls.commit(n);
+        self.note(now, Side::Server, &seen);
+    }
+
+    /// [`rx_space`](Self::rx_space) and [`sendable`](Self::sendable), for a driver that waits for both directions at
+    /// once.
+    pub fn both_ways(&mut self) -> (&mut [u8], &[u8]) {
+        if self.over {
+            return (&mut [], self.tls.sendable());
+        }
+        self.tls.both_ways()
+    }
+
+    /// Records to be sent.
+    pub fn sendable(&self) -> &[u8] {
+        self.tls.sendable()
+    }
+
+    /// Whether records wait to be sent.
+    pub fn has_sendable(&self) -> bool {
+        !self.tls.sendable().is_empty()
+    }
+
+    /// `n` bytes of what was sendable were sent.
+    pub fn transmitted(&mut self, now: Instant, n: usize) {
+        self.spoke(Side::Client);
+        let mut seen = SeenList::default();
+        let sent = self.tls.sendable().get(..n).unwrap_or(&[]);
+        let [tap, _] = &mut self.taps;
+        tap.observe(sent, &mut |what| seen.push(what));
+        self.tls.transmitted(n);
+        self.note(now, Side::Client, &seen);
+    }
+
+    /// The byte stream ended. What was received is still worked off.
+    pub fn ended(&mut self, fault: Fault) {
+        if self.ended.is_none() {
+            self.ended = Some(fault);
+        }
+    }
+
+    /// Moves plaintext between the client and the records as far as both go, and climbs the rung. True if anything
+    /// moved: then poll the client, and call this again. Otherwise records have to leave or to come.
+    pub fn carry<B: Buffer, R: Random>(&mut self, client: &mut Client<B, R>, now: Instant) -> bool {
+        if self.over {
+            return false;
+        }
+        let step = self.step(client, now);
+        self.collect(now);
+        let fault = match step {
+            Ok(true) => return true,
+            // What can't be handed on now is not lost: the end waits for it.
+            Ok(false) if client.is_paused() || client.rx_space().is_empty() => return false,
+            Ok(false) => match self.ended.take() {
+                None => return false,
+                Some(fault) => fault,
+            },
+            Err(fault) => fault,
+        };
+        self.over = true;
+        let fault = Fault {
+            alert: fault.alert.or(self.alert),
+            ..fault
+        };
+        client.closed(now, fault);
+        true
+    }
+
+    fn step<B: Buffer, R: Random>(
+        &mut self,
+        client: &mut Client<B, R>,
+        now: Instant,
+    ) -> Result<bool, Fault> {
+        if !self.open {
+            if !self.tls.handshake()? {
+                return Ok(false);
+            }
+            self.collect(now);
+            self.open(client, now);
+            return Ok(true);
+        }
+        let mut moved = false;
+        loop {
+            let plain = client.sendable();
+            if plain.is_empty() {
+                break;
+            }
+            let taken = self.tls.write(plain)?;
+            if taken == 0 {
+                break;
+            }
+            client.transmitted(now, taken);
+            moved = true;
+        }
+        if client.is_paused() {
+            return Ok(moved);
+        }
+        let allowed = self.refusal(client).is_none();
+        self.tls.allow_renegotiation(allowed);
+        let space = client.rx_space();
+        if space.is_empty() {
+            return Ok(moved);
+        }
+        let came = self.tls.read(space)?;
+        if came > 0 {
+            client.commit(now, came);
+            self.answered = true;
+            self.refused = None;
+            return Ok(true);
+        }
+        self.follow_renegotiation(client, now);
+        Ok(moved)
+    }
+
+    /// The first handshake is complete.
+    fn open<B: Buffer, R: Random>(&mut self, client: &mut Client<B, R>, now: Instant) {
+        self.open = true;
+        if let Some(agreed) = self.tls.agreed() {
+            self.push(
+                now,
+                Fact::Agreed {
+                    version: agreed.version,
+                    suite: agreed.suite,
+                    resumed: agreed.resumed,
+                },
+            );
+            self.push(now, Fact::RoundTrips(self.flights));
+        }
+        client.reached(now, Rung::Tls);
+    }
+
+    /// Why a renegotiation would be refused now; `None`: it would not.
+    fn refusal<B: Buffer, R: Random>(&self, client: &Client<B, R>) -> Option<Code> {
+        let secure = self
+            .tls
+            .agreed()
+            .is_some_and(|agreed| agreed.secure_renegotiation);
+        if self.renegotiation == Renegotiation::Never {
+            Some(Code::RenegotiationOff)
+        } else if client.has_reached_mqtt() {
+            Some(Code::RenegotiationLate)
+        } else if self.renegotiations > 0 && !self.renegotiating {
+            Some(Code::RenegotiationAgain)
+        } else if !secure {
+            Some(Code::RenegotiationInsecure)
+        } else {
+            None
+        }
+    }
+
+    /// Reading gave nothing: a renegotiation may have begun, ended or been refused.
+    fn follow_renegotiation<B: Buffer, R: Random>(&mut self, client: &Client<B, R>, now: Instant) {
+        let under_way = self.tls.is_renegotiating();
+        if under_way && !self.renegotiating {
+            self.renegotiations = self.renegotiations.saturating_add(1);
+            self.asked = false;
+            self.push(now, Fact::Renegotiating);
+        } else if !under_way && self.renegotiating {
+            self.push(now, Fact::Renegotiated);
+        }
+        self.renegotiating = under_way;
+        if self.asked
+            && let Some(code) = self.refusal(client)
+        {
+            self.asked = false;
+            self.refused = Some(code);
+            self.push(now, Fact::RenegotiationRefused);
+        }
+    }
+
+    /// The cause behind a fault of the attempt, where TLS knows better.
+    #[must_use]
+    pub fn explain(&self, fault: Fault) -> Fault {
+        use Code::{
+            ClientCertificateMissing, ClientCertificateRefused, Closed, ConnackTimeout, Forbidden,
+            PingTimeout, Reset, TlsAlert, TlsTimeout, UpgradeTimeout,
+        };
+        let cut = matches!(fault.code, Closed | Reset);
+        let late = matches!(
+            fault.code,
+            UpgradeTimeout | ConnackTimeout | PingTimeout | TlsTimeout
+        );
+        let alert = matches!(
+            fault.code,
+            TlsAlert | ClientCertificateMissing | ClientCertificateRefused
+        );
+        if let Some(code) = self.refused
+            && (cut || late || alert)
+        {
+            let said = fault.alert.unwrap_or(Alert {
+                from: Side::Client,
+                fatal: false,
+                description: description::NO_RENEGOTIATION,
+            });
+            return self.fault(code, cut).alert(said);
+        }
+        if self.renegotiating && (cut || late) {
+            return if late {
+                self.fault(Code::RenegotiationTimeout, false)
+                    .number(fault.number)
+            } else {
+                self.fault(Code::TlsClosed, true)
+            };
+        }
+        if !self.open && (cut || late) {
+            if late {
+                return self.fault(TlsTimeout, false).number(fault.number);
+            }
+            return self.fault(Code::TlsClosed, true);
+        }
+        if cut && self.certificate_requested && !self.answered {
+            return self.fault(Code::ClientCertificateUnanswered, true);
+        }
+        let tls13 = self
+            .tls
+            .agreed()
+            .is_some_and(|agreed| agreed.version == Version::Tls13);
+        if fault.code == Forbidden && tls13 && self.has_identity && !self.certificate_requested {
+            return Fault {
+                code: Code::PostHandshakeMissing,
+                ..fault
+            };
+        }
+        fault
+    }
+
+    /// A fault of this rung with what was said last.
+    fn fault(&self, code: Code, cut: bool) -> Fault {
+        let mut said = Text::EMPTY;
+        let [client, server] = self
+            .last
+            .map(|message| message.map_or("nothing", Message::name));
+        let during = if self.renegotiating {
+            "renegotiating: "
+        } else {
+            ""
+        };
+        // Writing to a Text can't fail.
+        let _ = write!(said, "{during}last sent {client}, received {server}");
+        let fault = Fault {
+            detail: said,
+            ..Fault::new(Rung::Tls, code)
+        };
+        if cut {
+            fault.number(self.tls.end_of_stream())
+        } else {
+            fault
+        }
+    }
+
+    /// Says close_notify; it leaves with what is sendable.
+    pub fn close(&mut self) {
+        if self.open && !self.over {
+            self.tls.close();
+        }
+    }
+
+    /// The next fact about TLS.
+    pub fn next_trace(&mut self) -> Option<Trace> {
+        self.facts_len = self.facts_len.checked_sub(1)?;
+        let first = self.facts.first_mut()?.take();
+        self.facts.rotate_left(1);
+        first
+    }
+
+    fn spoke(&mut self, side: Side) {
+        if self.open {
+            return;
+        }
+        if side == Side::Server && self.speaking != Some(side) {
+            self.flights = self.flights.saturating_add(1);
+        }
+        self.speaking = Some(side);
+    }
+
+    /// Takes in what a tap saw.
+    fn note(&mut self, now: Instant, from: Side, seen: &SeenList) {
+        for what in seen.iter() {
+            match what {
+                Seen::ApplicationData | Seen::Foreign(_) => {}
+                Seen::Fact(fact @ Fact::Handshake { .. }) => {
+                    let counts = self.told.get_mut(index(from));
+                    let new = counts.is_some_and(|counts| {
+                        counts.tap = counts.tap.saturating_add(1);
+                        let new = counts.tap > counts.told;
+                        counts.told = counts.told.max(counts.tap);
+                        new
+                    });
+                    if new {
+                        self.learn(now, fact);
+                    }
+                }
+                Seen::Fact(fact @ Fact::HelloRequest { .. }) => {
+                    self.asked = true;
+                    self.push(now, fact);
+                }
+                Seen::Fact(fact @ (Fact::Alert(_) | Fact::HiddenAlert(_))) => {
+                    let counts = self.told.get_mut(index(from));
+                    let new = counts.is_some_and(|counts| {
+                        counts.alerts_told = counts.alerts_told.saturating_add(1);
+                        counts.alerts_told > counts.alerts_library
+                    });
+                    if new {
+                        self.learn(now, fact);
+                    }
+                }
+                Seen::Fact(fact) => self.push(now, fact),
+            }
+        }
+    }
+
+    /// Takes in what the library told.
+    fn collect(&mut self, now: Instant) {
+        while let Some(fact) = self.tls.next_fact() {
+            match fact {
+                Fact::Handshake { from, .. } => {
+                    let counts = self.told.get_mut(index(from));
+                    let new = counts.is_some_and(|counts| {
+                        counts.library = counts.library.saturating_add(1);
+                        let new = counts.library > counts.told;
+                        counts.told = counts.told.max(counts.library);
+                        new
+                    });
+                    if new {
+                        self.learn(now, fact);
+                    }
+                }
+                Fact::Alert(alert) => {
+                    let counts = self.told.get_mut(index(alert.from));
+                    let new = counts.is_some_and(|counts| {
+                        counts.alerts_library = counts.alerts_library.saturating_add(1);
+                        // A hidden alert that the tap told before gets its number now.
+                        counts.alerts_library > counts.alerts_told || self.alert.is_none()
+                    });
+                    if new {
+                        self.learn(now, fact);
+                    }
+                }
+                fact => self.push(now, fact),
+            }
+        }
+    }
+
+    /// A message or an alert that was not told before.
+    fn learn(&mut self, now: Instant, fact: Fact) {
+        match fact {
+            Fact::Handshake { from, message, .. } => {
+                if let Some(last) = self.last.get_mut(index(from)) {
+                    *last = Some(message);
+                }
+                self.certificate_requested |= message == Message::CERTIFICATE_REQUEST;
+            }
+            Fact::Alert(alert) if alert.fatal => self.alert = Some(alert),
+            _ => {}
+        }
+        self.push(now, fact);
+    }
+
+    fn push(&mut self, now: Instant, fact: Fact) {
+        if !self.trace {
+            return;
+        }
+        if self.facts_len == KEPT {
+            self.facts.rotate_left(1);
+            self.facts_len -= 1;
+        }
+        if let Some(place) = self.facts.get_mut(self.facts_len) {
+            *place = Some(Trace {
+                at: now,
+                rung: Rung::Tls,
+                fact: trace::Fact::Tls(fact),
+            });
+            self.facts_len += 1;
+        }
+    }
+}
+
+/// What a tap saw of one piece of the stream. What is more than fits is of the kind that repeats.
+#[derive(Debug, Default)]
+struct SeenList {
+    list: [Option<Seen>; 12],
+    len: usize,
+}
+
+impl SeenList {
+    fn push(&mut self, seen: Seen) {
+        if seen == Seen::ApplicationData {
+            return;
+        }
+        if let Some(place) = self.list.get_mut(self.len) {
+            *place = Some(seen);
+            self.len += 1;
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Seen> {
+        self.list.iter().flatten().copied()
+    }
+}
