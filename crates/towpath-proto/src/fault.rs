@@ -219,7 +219,7 @@ codes! {
     ClockUnset, Local, Os, "the clock is not set, so certificates can't be checked", "Set the clock first (SNTP), or choose expressly to go without dates.";
     // TLS: the handshake as such.
     TlsTimeout, Path, Millis, "no answer in the TLS handshake", "Something swallows it: a port that is no TLS, or a network that drops large packets (try a smaller MSS).";
-    TlsClosed, Peer, Tls, "the connection ended inside the TLS handshake", "The server may want another name (SNI), ALPN, version or certificate; look at its log.";
+    TlsClosed, Peer, Tls, "the connection ended inside the TLS handshake", "The port may speak no TLS, or the server wants another name (SNI), ALPN, version or certificate; look at its log.";
     PeerNotTls, Usage, Os, "the peer does not speak TLS on this port", "Use mqtt:// or ws://, or the TLS port (often 8883, or 443).";
     TlsAlert, Peer, Tls, "the server ended TLS with an alert", "Look at the server's log.";
     NoCommonVersion, Peer, Tls, "client and server have no TLS version in common", "Widen --tls-min and --tls-max, or enable the server's version.";
@@ -246,7 +246,7 @@ codes! {
     ClientCertificateUnanswered, Peer, Tls, "the server closed the connection after it asked for the client certificate", "It took no certificate, or refused this one without saying so; look at its log.";
     PostHandshakeMissing, Peer, Http, "the server could not ask for the client certificate after the TLS 1.3 handshake", "Set the highest version to TLS 1.2, or take a back-end with post-handshake authentication (OpenSSL).";
     // TLS: renegotiation.
-    RenegotiationOff, Peer, Tls, "the server asked for a TLS renegotiation, which this side does not allow", "Allow one until CONNACK; on a device enable MBEDTLS_SSL_RENEGOTIATION and switch it on at run time.";
+    RenegotiationOff, Peer, Tls, "the server asked for a TLS renegotiation, which this side does not allow", "It wants a client certificate: give --cert and --key, with which one is allowed until CONNACK; on a device enable MBEDTLS_SSL_RENEGOTIATION and switch it on at run time.";
     RenegotiationAgain, Peer, Tls, "the server asked for a second TLS renegotiation", "One is allowed; let the server ask for the certificate once.";
     RenegotiationLate, Peer, Tls, "the server asked for a TLS renegotiation after CONNACK", "Let the server ask for the certificate before it accepts the connection.";
     RenegotiationInsecure, Peer, Tls, "the server asked for a TLS renegotiation without RFC 5746", "The server's TLS is unsafe; update it, or let it ask in the first handshake.";

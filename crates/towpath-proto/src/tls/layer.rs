@@ -20,6 +20,10 @@ use crate::{
 /// How many facts are kept until they are taken; more drop the oldest.
 const KEPT: usize = 24;
 
+/// The first size of a receive buffer that can grow, and the one up to which it doubles when reads fill it.
+const READ_FIRST: usize = 512;
+const READ_MOST: usize = 16 << 10;
+
 /// A TLS connection between a [`Client`] and its byte stream.
 ///
 /// The driver moves records: it reads into [`rx_space`](Self::rx_space) and says [`commit`](Self::commit), sends what is
@@ -40,6 +44,8 @@ pub struct Layer<T> {
     ended: Option<Fault>,
     /// A renegotiation is asked for, and not yet taken up or refused.
     asked: bool,
+    /// The server said more after it had asked: a refusal would not have ended anything.
+    goes_on: bool,
     renegotiations: u8,
     renegotiating: bool,
     /// Why the last renegotiation was refused, until life goes on.
@@ -48,8 +54,10 @@ pub struct Layer<T> {
     certificate_requested: bool,
     /// The last fatal alert of either side.
     alert: Option<Alert>,
-    /// Whether application data has come.
+    /// Whether application data has come, since the last request for a certificate could have.
     answered: bool,
+    /// What the peer speaks is no TLS.
+    foreign: Option<Fault>,
     last: [Option<Message>; 2],
     /// Handshake messages that were told, seen by the tap, and told by the library: a message that both see counts once.
     told: [Counts; 2],
@@ -67,6 +75,18 @@ struct Counts {
     library: u16,
     alerts_told: u16,
     alerts_library: u16,
+    /// Alerts that were told without their numbers.
+    alerts_hidden: u16,
+}
+
+/// What a step came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Moved,
+    /// Nothing more can be made of what was received.
+    Idle,
+    /// The client takes nothing now, though there may be something for it.
+    Held,
 }
 
 const fn index(side: Side) -> usize {
@@ -99,12 +119,14 @@ impl<T: Tls> Layer<T> {
             over: false,
             ended: None,
             asked: false,
+            goes_on: false,
             renegotiations: 0,
             renegotiating: false,
             refused: None,
             certificate_requested: false,
             alert: None,
             answered: false,
+            foreign: None,
             last: [None; 2],
             told: [Counts::default(); 2],
             speaking: None,
@@ -189,14 +211,20 @@ impl<T: Tls> Layer<T> {
         let step = self.step(client, now);
         self.collect(now);
         let fault = match step {
-            Ok(true) => return true,
+            Ok(Step::Moved) => return true,
             // What can't be handed on now is not lost: the end waits for it.
-            Ok(false) if client.is_paused() || client.rx_space().is_empty() => return false,
-            Ok(false) => match self.ended.take() {
+            Ok(Step::Held) => return false,
+            Ok(Step::Idle) => match self.ended.take() {
                 None => return false,
                 Some(fault) => fault,
             },
-            Err(fault) => fault,
+            Err(fault) => {
+                if fault.code == Code::Closed {
+                    // The peer's close_notify is answered with one (RFC 5246 section 7.2.1).
+                    self.close();
+                }
+                fault
+            }
         };
         self.over = true;
         let fault = Fault {
@@ -211,46 +239,73 @@ impl<T: Tls> Layer<T> {
         &mut self,
         client: &mut Client<B, R>,
         now: Instant,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Step, Fault> {
         if !self.open {
+            if let Some(fault) = self.foreign {
+                return Err(fault);
+            }
             if !self.tls.handshake()? {
-                return Ok(false);
+                return Ok(Step::Idle);
             }
             self.collect(now);
             self.open(client, now);
-            return Ok(true);
+            return Ok(Step::Moved);
         }
+        let sent = self.send(client, now)?;
+        if client.is_paused() {
+            return Ok(if sent { Step::Moved } else { Step::Held });
+        }
+        self.follow_renegotiation(now);
+        let allowed = self.refusal(client).is_none();
+        self.tls.allow_renegotiation(allowed);
+        if client.rx_space().is_empty() {
+            client.grow_rx(READ_FIRST);
+        }
+        let space = client.rx_space();
+        let room = space.len();
+        if room == 0 {
+            return Ok(if sent { Step::Moved } else { Step::Held });
+        }
+        let came = self.tls.read(space)?;
+        self.follow_renegotiation(now);
+        if came > 0 {
+            client.commit(now, came);
+            if came == room {
+                let len = client.buffers().rx.bytes().len();
+                client.grow_rx(len.saturating_mul(2).min(READ_MOST));
+            }
+            self.answered = true;
+            self.refused = None;
+            return Ok(Step::Moved);
+        }
+        self.follow_refusal(client, now);
+        Ok(if sent { Step::Moved } else { Step::Idle })
+    }
+
+    /// Encrypts what the client has to say, as far as there is room. True if anything moved.
+    fn send<B: Buffer, R: Random>(
+        &mut self,
+        client: &mut Client<B, R>,
+        now: Instant,
+    ) -> Result<bool, Fault> {
         let mut moved = false;
         loop {
             let plain = client.sendable();
             if plain.is_empty() {
-                break;
+                return Ok(moved);
             }
-            let taken = self.tls.write(plain)?;
+            let taken = if self.ended.is_some() {
+                // As lost as bytes that a dead socket still takes. Held back they would hold up what was received.
+                plain.len()
+            } else {
+                self.tls.write(plain)?
+            };
             if taken == 0 {
-                break;
+                return Ok(moved);
             }
             client.transmitted(now, taken);
             moved = true;
         }
-        if client.is_paused() {
-            return Ok(moved);
-        }
-        let allowed = self.refusal(client).is_none();
-        self.tls.allow_renegotiation(allowed);
-        let space = client.rx_space();
-        if space.is_empty() {
-            return Ok(moved);
-        }
-        let came = self.tls.read(space)?;
-        if came > 0 {
-            client.commit(now, came);
-            self.answered = true;
-            self.refused = None;
-            return Ok(true);
-        }
-        self.follow_renegotiation(client, now);
-        Ok(moved)
     }
 
     /// The first handshake is complete.
@@ -280,7 +335,7 @@ impl<T: Tls> Layer<T> {
             Some(Code::RenegotiationOff)
         } else if client.has_reached_mqtt() {
             Some(Code::RenegotiationLate)
-        } else if self.renegotiations > 0 && !self.renegotiating {
+        } else if self.renegotiations > 0 {
             Some(Code::RenegotiationAgain)
         } else if !secure {
             Some(Code::RenegotiationInsecure)
@@ -289,22 +344,30 @@ impl<T: Tls> Layer<T> {
         }
     }
 
-    /// Reading gave nothing: a renegotiation may have begun, ended or been refused.
-    fn follow_renegotiation<B: Buffer, R: Random>(&mut self, client: &Client<B, R>, now: Instant) {
+    /// A renegotiation may have begun or ended.
+    fn follow_renegotiation(&mut self, now: Instant) {
         let under_way = self.tls.is_renegotiating();
         if under_way && !self.renegotiating {
             self.renegotiations = self.renegotiations.saturating_add(1);
             self.asked = false;
+            self.answered = false;
+            let [_, tap] = &mut self.taps;
+            tap.renegotiates();
             self.push(now, Fact::Renegotiating);
         } else if !under_way && self.renegotiating {
             self.push(now, Fact::Renegotiated);
         }
         self.renegotiating = under_way;
+    }
+
+    /// Everything received is worked off: what was asked for and not taken up is refused.
+    fn follow_refusal<B: Buffer, R: Random>(&mut self, client: &Client<B, R>, now: Instant) {
         if self.asked
+            && !self.renegotiating
             && let Some(code) = self.refusal(client)
         {
             self.asked = false;
-            self.refused = Some(code);
+            self.refused = Some(code).filter(|_| !self.goes_on);
             self.push(now, Fact::RenegotiationRefused);
         }
     }
@@ -418,7 +481,12 @@ impl<T: Tls> Layer<T> {
     fn note(&mut self, now: Instant, from: Side, seen: &SeenList) {
         for what in seen.iter() {
             match what {
-                Seen::ApplicationData | Seen::Foreign(_) => {}
+                Seen::ApplicationData => self.goes_on |= self.asked && from == Side::Server,
+                Seen::Foreign(fault) => {
+                    if from == Side::Server && fault.code == Code::PeerNotTls {
+                        self.foreign = Some(fault);
+                    }
+                }
                 Seen::Fact(fact @ Fact::Handshake { .. }) => {
                     let counts = self.told.get_mut(index(from));
                     let new = counts.is_some_and(|counts| {
@@ -433,13 +501,17 @@ impl<T: Tls> Layer<T> {
                 }
                 Seen::Fact(fact @ Fact::HelloRequest { .. }) => {
                     self.asked = true;
+                    self.goes_on = false;
                     self.push(now, fact);
                 }
                 Seen::Fact(fact @ (Fact::Alert(_) | Fact::HiddenAlert(_))) => {
                     let counts = self.told.get_mut(index(from));
                     let new = counts.is_some_and(|counts| {
                         counts.alerts_told = counts.alerts_told.saturating_add(1);
-                        counts.alerts_told > counts.alerts_library
+                        let new = counts.alerts_told > counts.alerts_library;
+                        let hidden = new && matches!(fact, Fact::HiddenAlert(_));
+                        counts.alerts_hidden = counts.alerts_hidden.saturating_add(hidden.into());
+                        new
                     });
                     if new {
                         self.learn(now, fact);
@@ -471,7 +543,9 @@ impl<T: Tls> Layer<T> {
                     let new = counts.is_some_and(|counts| {
                         counts.alerts_library = counts.alerts_library.saturating_add(1);
                         // A hidden alert that the tap told before gets its number now.
-                        counts.alerts_library > counts.alerts_told || self.alert.is_none()
+                        let hidden = counts.alerts_hidden > 0;
+                        counts.alerts_hidden = counts.alerts_hidden.saturating_sub(1);
+                        counts.alerts_library > counts.alerts_told || hidden
                     });
                     if new {
                         self.learn(now, fact);
@@ -525,7 +599,8 @@ struct SeenList {
 
 impl SeenList {
     fn push(&mut self, seen: Seen) {
-        if seen == Seen::ApplicationData {
+        let last = self.len.checked_sub(1).and_then(|at| self.list.get(at));
+        if seen == Seen::ApplicationData && last == Some(&Some(seen)) {
             return;
         }
         if let Some(place) = self.list.get_mut(self.len) {

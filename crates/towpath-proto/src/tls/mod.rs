@@ -13,6 +13,8 @@ mod details;
 mod fact;
 mod layer;
 mod profile;
+#[cfg(feature = "tls-details")]
+mod suites;
 mod tap;
 mod verdict;
 
@@ -22,6 +24,8 @@ pub use layer::Layer;
 pub use profile::{
     Capabilities, Clock, Identity, Profile, Renegotiation, Roots, Version, Versions,
 };
+#[cfg(feature = "tls-details")]
+pub use suites::{suite_like, suite_name, suite_number};
 pub use tap::{Seen, Tap};
 pub use verdict::{Stage, fault_of_alert};
 

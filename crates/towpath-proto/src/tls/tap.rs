@@ -57,6 +57,10 @@ pub struct Tap {
     alert: [u8; 2],
     alert_len: u8,
     any: bool,
+    /// Whether the head of a record was whole and good.
+    tls: bool,
+    /// A further handshake was taken up, so its messages are no requests for one.
+    taken_up: bool,
     /// What came is no TLS; nothing more is looked at.
     lost: bool,
     #[cfg(feature = "tls-details")]
@@ -79,6 +83,8 @@ impl Tap {
             alert: [0; 2],
             alert_len: 0,
             any: false,
+            tls: false,
+            taken_up: false,
             lost: false,
             #[cfg(feature = "tls-details")]
             details: super::details::Details::new(from),
@@ -89,6 +95,12 @@ impl Tap {
     #[must_use]
     pub const fn is_used(&self) -> bool {
         self.any
+    }
+
+    /// The request for a renegotiation that passed is taken up: what follows belongs to it.
+    pub(super) const fn renegotiates(&mut self) {
+        self.epoch = Epoch::Renegotiating;
+        self.taken_up = true;
     }
 
     /// `bytes` pass, in order and without a gap to those before.
@@ -124,11 +136,17 @@ impl Tap {
             || (self.head_len == 2 && major != 3);
         if foreign {
             self.lost = true;
-            let fault = Fault::new(Rung::Tls, Code::PeerNotTls).detail(bytes);
+            let code = if self.tls {
+                Code::TlsRecord
+            } else {
+                Code::PeerNotTls
+            };
+            let fault = Fault::new(Rung::Tls, code).detail(bytes);
             seen(Seen::Foreign(fault));
             return &[];
         }
         if self.head_len == 5 {
+            self.tls = true;
             self.head_len = 0;
             self.alert_len = 0;
             self.body_left = u16::from_be_bytes([high, low]);
@@ -141,7 +159,10 @@ impl Tap {
     fn record(&mut self, kind: u8, len: u16, seen: &mut dyn FnMut(Seen)) {
         match (kind, self.epoch) {
             (CHANGE_CIPHER_SPEC, _) => self.epoch = Epoch::Finishing,
-            (HANDSHAKE, Epoch::Finishing) => self.epoch = Epoch::Open,
+            (HANDSHAKE, Epoch::Finishing) => {
+                self.epoch = Epoch::Open;
+                self.taken_up = false;
+            }
             (HANDSHAKE, Epoch::Open) => {
                 self.epoch = Epoch::Renegotiating;
                 if self.from == Side::Server {
@@ -152,7 +173,7 @@ impl Tap {
                 seen(Seen::Fact(Fact::HiddenAlert(self.from)));
             }
             (APPLICATION_DATA, epoch) => {
-                if epoch == Epoch::Renegotiating {
+                if epoch == Epoch::Renegotiating && !self.taken_up {
                     // The renegotiation was refused, and life goes on.
                     self.epoch = Epoch::Open;
                 }
