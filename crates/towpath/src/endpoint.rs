@@ -11,6 +11,10 @@ pub enum Scheme {
     Mqtt,
     /// `ws://`: MQTT over WebSocket, port 80.
     Ws,
+    /// `mqtts://`: MQTT over TLS, port 8883.
+    Mqtts,
+    /// `wss://`: MQTT over WebSocket over TLS, port 443.
+    Wss,
 }
 
 impl Scheme {
@@ -20,13 +24,29 @@ impl Scheme {
         match self {
             Self::Mqtt => 1883,
             Self::Ws => 80,
+            Self::Mqtts => 8883,
+            Self::Wss => 443,
         }
+    }
+
+    /// Whether the path climbs TLS.
+    #[must_use]
+    pub const fn is_secured(self) -> bool {
+        matches!(self, Self::Mqtts | Self::Wss)
+    }
+
+    /// Whether the path climbs WebSocket.
+    #[must_use]
+    pub const fn is_framed(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
     }
 
     const fn name(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
             Self::Ws => "ws",
+            Self::Mqtts => "mqtts",
+            Self::Wss => "wss",
         }
     }
 }
@@ -53,22 +73,18 @@ impl Endpoint {
         let wrong = |why: String| Error::Url { why };
         if !text.contains("://") {
             return Err(wrong(format!(
-                "{text:?} has no scheme; write it as mqtt://host or ws://host/path"
+                "{text:?} has no scheme; write it as mqtt://host, mqtts://host or wss://host/path"
             )));
         }
         let url = url::Url::parse(text).map_err(|error| wrong(error.to_string()))?;
         let scheme = match url.scheme() {
             "mqtt" | "tcp" => Scheme::Mqtt,
             "ws" => Scheme::Ws,
-            "mqtts" | "ssl" | "tls" | "wss" => {
-                return Err(wrong(format!(
-                    "{}:// needs TLS, which this version does not have yet",
-                    url.scheme()
-                )));
-            }
+            "mqtts" | "ssl" | "tls" => Scheme::Mqtts,
+            "wss" => Scheme::Wss,
             other => {
                 return Err(wrong(format!(
-                    "{other}:// is not known; use mqtt:// or ws://"
+                    "{other}:// is not known; use mqtt://, mqtts://, ws:// or wss://"
                 )));
             }
         };
@@ -90,10 +106,11 @@ impl Endpoint {
         } else {
             url.path()
         };
-        if scheme == Scheme::Mqtt && (path != "/" || url.query().is_some()) {
-            return Err(wrong(
-                "mqtt:// has no path; the topic is an argument of its own".into(),
-            ));
+        if !scheme.is_framed() && (path != "/" || url.query().is_some()) {
+            return Err(wrong(format!(
+                "{}:// has no path; the topic is an argument of its own",
+                scheme.name()
+            )));
         }
         let target = url
             .query()
@@ -129,7 +146,7 @@ impl fmt::Display for Endpoint {
             self.host.clone()
         };
         write!(f, "{}://{host}:{}", self.scheme.name(), self.port)?;
-        if self.scheme == Scheme::Ws {
+        if self.scheme.is_framed() {
             f.write_str(&self.target)
         } else {
             Ok(())
@@ -147,6 +164,7 @@ mod tests {
             ("mqtt://broker", Scheme::Mqtt, "broker", 1883, "/"),
             ("tcp://10.0.0.1:2000", Scheme::Mqtt, "10.0.0.1", 2000, "/"),
             ("mqtt://[::1]:1", Scheme::Mqtt, "::1", 1, "/"),
+            ("mqtts://broker", Scheme::Mqtts, "broker", 8883, "/"),
             (
                 "ws://Broker.Example/mqtt?a=b",
                 Scheme::Ws,
@@ -155,8 +173,8 @@ mod tests {
                 "/mqtt?a=b",
             ),
             (
-                "ws://h:443/$iothub/websocket",
-                Scheme::Ws,
+                "wss://h/$iothub/websocket",
+                Scheme::Wss,
                 "h",
                 443,
                 "/$iothub/websocket",
@@ -181,7 +199,7 @@ mod tests {
             ("mqtt://user:secret@broker", "does not belong"),
             ("mqtt://broker/topic", "no path"),
             ("mqtt://broker:99999", "port"),
-            ("wss://broker", "TLS"),
+            ("mqtts://broker/topic", "mqtts:// has no path"),
         ] {
             let error = Endpoint::parse(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");

@@ -1,6 +1,9 @@
 //! Errors of the faces.
 
-use std::fmt;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use crate::{Fault, Refusal};
 
@@ -11,6 +14,18 @@ pub enum Error {
     /// The URL can't be used.
     Url {
         /// What is wrong with it.
+        why: String,
+    },
+    /// A file can't be read.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A key of a configuration file, or the flag in its place, can't be used.
+    Config {
+        /// Which and why, in one line.
         why: String,
     },
     /// The path broke on a rung.
@@ -27,10 +42,21 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url { why } => write!(f, "the URL can't be used: {why}"),
+            Self::File { path, why } => write!(f, "cannot read {}: {why}", path.display()),
+            Self::Config { why } => f.write_str(why),
             Self::Path(fault) => fmt::Display::fmt(fault, f),
             Self::Refused(refusal) => fmt::Display::fmt(refusal, f),
             Self::Unread => f.write_str("too many events wait to be taken"),
             Self::Closed => f.write_str("the connection is closed"),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            why: error.to_string(),
         }
     }
 }

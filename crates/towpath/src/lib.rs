@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 and 5 over TCP and WebSockets, with errors that name the rung that broke.
+//! MQTT 3.1.1 and 5 over TCP, TLS and WebSockets, with errors that name the rung that broke.
 //!
 //! - [`tokio::Connection`] is driven in the caller's own task; nothing is spawned.
 //! - [`tokio::Client`] is a handle that can be cloned, with a task of its own behind it.
@@ -13,6 +13,8 @@ pub mod embedded;
 
 #[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "config")]
+pub mod config;
 #[cfg(feature = "std")]
 mod endpoint;
 #[cfg(feature = "std")]
@@ -25,6 +27,8 @@ mod host;
 mod machine;
 #[cfg(feature = "std")]
 mod options;
+#[cfg(feature = "std")]
+pub mod tls;
 #[cfg(feature = "std")]
 pub mod tokio;
 
@@ -50,4 +54,5 @@ pub use self::{
     error::Error,
     event::{Details, Event, Message},
     options::{Full, Options, Will},
+    tls::TlsOptions,
 };

@@ -1,11 +1,15 @@
 //! The core with a host's memory, and what the host adds: subscriptions that are made again, messages put together.
 //!
-//! No waiting happens here: [`Machine::turn`] moves bytes as far as the stream takes and gives them.
+//! No waiting happens here: [`Machine::turn`] moves bytes as far as the stream takes and gives them. Where TLS is on the
+//! path, `secured.rs` moves them instead.
+
+mod secured;
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
+use secured::Secured;
 use towpath_proto::{
-    Buffers, Client, Code, Fault, Instant, Output,
+    Buffers, Client, Code, Fault, Instant, Output, Rung,
     event::{Connected, Event as Lent, Message as LentMessage},
     mqtt::{
         packet::Subscription,
@@ -79,6 +83,8 @@ pub(crate) struct Machine {
     trim: bool,
     /// The application said farewell: no attempt follows.
     closing: bool,
+    /// The TLS of this attempt.
+    secured: Option<Box<Secured>>,
 }
 
 #[derive(Debug)]
@@ -118,16 +124,28 @@ impl Machine {
             read_size: READ_FIRST,
             trim: false,
             closing: false,
+            secured: None,
         }
     }
 
-    /// Begins an attempt.
-    pub(crate) fn begin(&mut self, now: Instant) -> Result<(), Refusal> {
+    /// Begins an attempt. False if it ends before a packet is sent, because TLS can't be done as the options say; the
+    /// next event says why.
+    pub(crate) fn begin(&mut self, now: Instant) -> Result<bool, Refusal> {
         self.partial = None;
+        self.secured = None;
         let id = self.assigned.as_deref().unwrap_or(&self.options.client_id);
         let client = &mut self.client;
         self.options
-            .begin(id, self.again, |start| client.start(now, start))
+            .begin(id, self.again, |start| client.start(now, start))?;
+        match self.options.secure() {
+            Ok(layer) => self.secured = layer.map(|layer| Box::new(Secured::new(layer))),
+            Err(fault) => {
+                self.client.entered(now, Rung::Tls);
+                self.client.closed(now, fault);
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The options can't be used: the last event says so.
@@ -156,7 +174,13 @@ impl Machine {
             return Turn::Event(event);
         }
         loop {
+            if let Some(turn) = self.turn_secured(stream, now) {
+                return turn;
+            }
+            let secured = self.secured.is_some();
             let step = match self.client.poll_output(now) {
+                Output::Transmit(_) if secured => Step::Carry,
+                Output::Wait { .. } if secured => Step::Carry,
                 Output::Transmit(bytes) => match stream.map(|stream| stream.try_write(bytes)) {
                     Some(Ok(n)) => Step::Sent(n),
                     Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Step::Blocked,
@@ -175,8 +199,15 @@ impl Machine {
             match step {
                 Step::Sent(n) => self.client.transmitted(now, n),
                 Step::Event(kept) => {
-                    if let Some(event) = self.settle(kept, now) {
+                    if let Some(event) = self.settle(kept, now)
+                        && let Some(event) = self.hold_back(stream, now, event)
+                    {
                         return Turn::Event(event);
+                    }
+                }
+                Step::Carry => {
+                    if let Some(wants) = self.carry(stream, now) {
+                        return Turn::Wait(wants);
                     }
                 }
                 Step::Broken(error) => self.read_then_fail(stream, now, &error),
@@ -263,6 +294,7 @@ impl Machine {
             } => {
                 self.accepted_at = Some(now);
                 self.trim = true;
+                self.keep_session();
                 if !*session_present && self.again {
                     self.subscribe_again();
                 }
@@ -273,12 +305,21 @@ impl Machine {
                 ..
             } if !self.options.report_settled => return None,
             Event::Subscribed { packet_id, reasons } => self.answered(*packet_id, reasons),
-            Event::Disconnected { retry_in, .. } => {
+            Event::Disconnected { fault, retry_in } => {
+                if let Some(secured) = &self.secured {
+                    *fault = secured.explain(*fault);
+                }
                 let held = self
                     .accepted_at
                     .take()
                     .map_or(Duration::ZERO, |at| now.since(at));
-                *retry_in = self.pause_after(held);
+                // Trying again does not change what is typed wrong.
+                let hopeless = matches!(fault.code, Code::TlsProfile | Code::TlsMaterial);
+                *retry_in = if hopeless {
+                    None
+                } else {
+                    self.pause_after(held)
+                };
             }
             _ => {}
         }
@@ -363,7 +404,7 @@ impl Machine {
 
     /// Whether something has to leave that could leave.
     pub(crate) fn has_unsent(&mut self) -> bool {
-        self.client.unsent() > 0 || self.client.has_due()
+        self.client.unsent() > 0 || self.has_records() || self.client.has_due()
     }
 
     pub(crate) fn subscribe(
@@ -471,6 +512,8 @@ enum Step {
     Sent(usize),
     Blocked,
     Broken(io::Error),
+    /// Plaintext and records have to move.
+    Carry,
     Event(Option<Event>),
     Wait(Option<Instant>),
 }

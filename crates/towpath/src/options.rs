@@ -9,9 +9,13 @@ use towpath_proto::{
         packet::{Connect, Will as ConnectWill},
         property::{Properties, Property},
     },
+    tls::Layer,
 };
 
-use crate::{Endpoint, Error, QoS, Reconnect, Refusal, Scheme, TopicName, Version, host};
+use crate::{
+    Endpoint, Error, Fault, QoS, Reconnect, Refusal, TopicName, Version, host,
+    tls::{Engine, Prepared, Sessions, TlsOptions},
+};
 
 /// What to do with a message when the offline store is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,7 +45,7 @@ pub struct Will {
 }
 
 /// The options of a connection. Each method sets one and answers the options again.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Options {
     pub(crate) endpoint: Endpoint,
     pub(crate) version: Version,
@@ -66,7 +70,7 @@ pub struct Options {
     pub(crate) extras: Option<Box<Extras>>,
 }
 
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Extras {
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Vec<u8>>,
@@ -75,6 +79,8 @@ pub(crate) struct Extras {
     pub(crate) user_properties: Vec<(String, String)>,
     pub(crate) bind: Option<IpAddr>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) tls: TlsOptions,
+    pub(crate) prepared: Prepared,
 }
 
 impl fmt::Debug for Options {
@@ -113,6 +119,7 @@ impl Options {
     /// For `endpoint`, otherwise as [`new`](Self::new).
     #[must_use]
     pub fn to(endpoint: Endpoint) -> Self {
+        let secured = endpoint.scheme.is_secured();
         Self {
             endpoint,
             version: Version::V5,
@@ -133,7 +140,8 @@ impl Options {
             full: Full::default(),
             trace: false,
             report_settled: false,
-            extras: None,
+            // Only TLS can't do without.
+            extras: secured.then(Box::default),
         }
     }
 
@@ -245,6 +253,13 @@ impl Options {
         self
     }
 
+    /// How `mqtts://` and `wss://` do TLS.
+    #[must_use]
+    pub fn tls(mut self, tls: TlsOptions) -> Self {
+        self.extras_mut().tls = tls;
+        self
+    }
+
     /// Where the connection goes.
     #[must_use]
     pub const fn endpoint(&self) -> &Endpoint {
@@ -258,6 +273,29 @@ impl Options {
     /// The source address.
     pub(crate) fn source(&self) -> Option<IpAddr> {
         self.extras.as_ref().and_then(|extras| extras.bind)
+    }
+
+    /// The TLS connection of an attempt; `None` where there is no TLS on the path.
+    ///
+    /// # Errors
+    /// What can't be honoured, or a certificate or key that can't be used.
+    pub(crate) fn secure(&self) -> Result<Option<Box<Layer<Engine>>>, Fault> {
+        let Some(extras) = &self.extras else {
+            return Ok(None);
+        };
+        if !self.endpoint.scheme.is_secured() {
+            return Ok(None);
+        }
+        extras
+            .prepared
+            .context(&extras.tls, &self.endpoint, self.trace)?
+            .connect(&extras.tls, &self.endpoint, self.trace)
+            .map(Some)
+    }
+
+    /// Where sessions to resume are kept.
+    pub(crate) fn sessions(&self) -> Option<&Sessions> {
+        self.extras.as_ref().map(|extras| &*extras.tls.sessions)
     }
 
     fn properties<'a>(&'a self, extras: &'a Extras) -> Vec<Property<'a>> {
@@ -332,7 +370,7 @@ impl Options {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let upgrade = (self.endpoint.scheme == Scheme::Ws).then_some(Upgrade {
+        let upgrade = self.endpoint.scheme.is_framed().then_some(Upgrade {
             host: &host,
             target: &self.endpoint.target,
             subprotocols: self.subprotocols,
@@ -341,6 +379,7 @@ impl Options {
         begin(&Start {
             connect,
             upgrade,
+            secured: self.endpoint.scheme.is_secured(),
             patience: self.patience,
             pipeline: self.pipeline,
             manual_acks: self.manual_acks,

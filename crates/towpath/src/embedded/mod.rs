@@ -66,11 +66,13 @@
 //! }
 //! ```
 
+mod security;
+
 use core::{fmt, future::pending, task::Poll};
 
 use embassy_futures::{
     poll_once,
-    select::{Either3, select, select3},
+    select::{Either, Either3, select, select3},
 };
 use embedded_io_async::{Error as _, ErrorKind, Read, Write};
 use towpath_proto::{
@@ -84,7 +86,10 @@ use towpath_proto::{
         session::{Limits, Refusal},
         topic::TopicFilter,
     },
+    tls::{Layer, Tls},
 };
+
+pub use security::{Plain, Security};
 
 /// The clock of the device.
 #[expect(
@@ -172,8 +177,9 @@ pub fn fault(rung: Rung, kind: ErrorKind) -> Fault {
 /// Nothing moves unless one of its futures is awaited: what is published leaves with [`next`](Self::next) or
 /// [`flush`](Self::flush). Dropping it lets the connection go without a farewell; the session stays in the client.
 #[derive(Debug)]
-pub struct Connection<'c, B: Buffer, R: Random, I, O, T> {
+pub struct Connection<'c, B: Buffer, R: Random, I, O, T, S = Plain> {
     client: &'c mut Client<B, R>,
+    security: S,
     reader: I,
     writer: O,
     timer: T,
@@ -183,7 +189,7 @@ pub struct Connection<'c, B: Buffer, R: Random, I, O, T> {
     broken: Option<ErrorKind>,
 }
 
-impl<B: Buffer, R: Random, I, O, T> Drop for Connection<'_, B, R, I, O, T> {
+impl<B: Buffer, R: Random, I, O, T, S> Drop for Connection<'_, B, R, I, O, T, S> {
     fn drop(&mut self) {
         self.client.abandon();
     }
@@ -209,9 +215,57 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
         timer: T,
         start: &Start<'_>,
     ) -> Result<Self, Error> {
+        let start = Start {
+            secured: false,
+            ..*start
+        };
+        Self::climb(client, Plain, reader, writer, timer, &start).await
+    }
+}
+
+impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, L: Tls>
+    Connection<'c, B, R, I, O, T, Layer<L>>
+{
+    /// Climbs TLS and the rungs above it on an open byte stream, otherwise as [`open`](Connection::open).
+    ///
+    /// # Errors
+    /// As [`open`](Connection::open).
+    pub async fn open_secured(
+        client: &'c mut Client<B, R>,
+        tls: Layer<L>,
+        reader: I,
+        writer: O,
+        timer: T,
+        start: &Start<'_>,
+    ) -> Result<Self, Error> {
+        let start = Start {
+            secured: true,
+            ..*start
+        };
+        Self::climb(client, tls, reader, writer, timer, &start).await
+    }
+
+    /// The TLS connection, for what was agreed and for a session to resume.
+    pub const fn tls(&mut self) -> &mut Layer<L> {
+        &mut self.security
+    }
+}
+
+impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
+    Connection<'c, B, R, I, O, T, S>
+{
+    async fn climb(
+        client: &'c mut Client<B, R>,
+        security: S,
+        reader: I,
+        writer: O,
+        timer: T,
+        start: &Start<'_>,
+    ) -> Result<Self, Error> {
         client.start(timer.now(), start)?;
         let mut connection = Self {
             client,
+            security,
             reader,
             writer,
             timer,
@@ -222,11 +276,19 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
         connection.client.reached(now, Rung::Tcp);
         connection.drive(Goal::Event).await;
         if connection.client.is_ending()
-            && let Some(Event::Failed(fault)) = connection.client.take_event()
+            && let Some(Event::Failed(fault)) = connection.take_event()
         {
             return Err(Error::Path(fault));
         }
         Ok(connection)
+    }
+
+    /// The event that was found, with the cause that TLS knows.
+    fn take_event(&mut self) -> Option<Event<'_>> {
+        Some(match self.client.take_event()? {
+            Event::Failed(fault) => Event::Failed(self.security.explain(fault)),
+            event => event,
+        })
     }
 
     /// The next event. It lends from the client's buffers: finish with it before the next call, which acknowledges it.
@@ -235,7 +297,7 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
     /// [`Event::Disconnected`].
     pub async fn next(&mut self) -> Event<'_> {
         self.drive(Goal::Event).await;
-        self.client.take_event().unwrap_or(Event::Disconnected)
+        self.take_event().unwrap_or(Event::Disconnected)
     }
 
     /// Publishes without waiting: with QoS 0 and a connection into the transmit buffer, otherwise into the session
@@ -342,7 +404,7 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
                 select(self.writer.flush(), sleep(&self.timer, until)).await;
                 self.unflushed = false;
             }
-            if let Some(Event::Failed(fault)) = self.client.take_event() {
+            if let Some(Event::Failed(fault)) = self.take_event() {
                 return Err(Error::Path(fault));
             }
         }
@@ -367,8 +429,16 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
     /// Moves bytes both ways as far as `goal`. True if there is an event to be taken.
     async fn drive(&mut self, goal: Goal) -> bool {
         loop {
+            while let Some(trace) = self.security.next_trace() {
+                self.timer.trace(trace);
+            }
             match self.client.poll(self.timer.now()) {
-                Ready::Event => return true,
+                Ready::Event => {
+                    if self.client.is_ending() {
+                        self.say_farewell().await;
+                    }
+                    return true;
+                }
                 Ready::Trace(trace) => {
                     self.timer.trace(trace);
                     continue;
@@ -385,7 +455,26 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
     }
 
     fn has_unsent(&mut self) -> bool {
-        self.unflushed || self.client.has_due()
+        self.unflushed || self.security.has_unsent() || self.client.has_due()
+    }
+
+    /// Lets what lies between the client and the stream say its own farewell, within the patience for it.
+    async fn say_farewell(&mut self) {
+        self.security.close();
+        while self.security.has_unsent() && self.broken.is_none() {
+            let until = self.client.deadline();
+            let (_, bytes) = self.security.both_ways(self.client);
+            let sending = send(&mut self.writer, bytes, false);
+            match select(sending, sleep(&self.timer, until)).await {
+                Either::First(Ok(n)) => {
+                    let now = self.timer.now();
+                    self.unflushed = true;
+                    self.security.transmitted(self.client, now, n);
+                }
+                Either::First(Err(kind)) => self.broken = Some(kind),
+                Either::Second(()) => return,
+            }
+        }
     }
 
     /// Waits until bytes move one way, or for the clock. Everything that has happened is in the client afterwards, and
@@ -394,9 +483,12 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
         if let Some(kind) = self.broken {
             return self.read_rest(kind);
         }
+        if self.security.carry(self.client, self.timer.now()) {
+            return;
+        }
         let until = self.client.deadline();
         let reads = !self.client.is_paused();
-        let (space, bytes) = self.client.both_ways();
+        let (space, bytes) = self.security.both_ways(self.client);
         // Writing comes first, because it comes to an end: a peer that never stops sending would keep it back.
         let moved = select3(
             send(&mut self.writer, bytes, self.unflushed),
@@ -410,16 +502,16 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
                 // Only flushing moves no bytes.
                 self.unflushed = n > 0;
                 if n > 0 {
-                    self.client.transmitted(now, n);
+                    self.security.transmitted(self.client, now, n);
                 }
             }
             Either3::First(Err(kind)) => self.broken = Some(kind),
             Either3::Second(Ok(0)) => {
                 let closed = Fault::new(self.client.rung(), Code::Closed);
-                self.client.closed(now, closed);
+                self.security.ended(self.client, now, closed);
             }
             Either3::Second(Ok(n)) => {
-                self.client.commit(now, n);
+                self.security.commit(self.client, now, n);
                 // A peer that never stops sending would keep the clock back too.
                 if until.is_some_and(|until| until <= now) {
                     self.client.handle_timeout(now);
@@ -427,7 +519,7 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
             }
             Either3::Second(Err(kind)) => {
                 let fault = fault(self.client.rung(), kind);
-                self.client.closed(now, fault);
+                self.security.ended(self.client, now, fault);
             }
             Either3::Third(()) => self.client.handle_timeout(now),
         }
@@ -436,13 +528,16 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer> Connection<'c, B, R,
     /// Reads what is there after writing failed; then that is the end.
     fn read_rest(&mut self, kind: ErrorKind) {
         let now = self.timer.now();
-        let (space, _) = self.client.both_ways();
+        if self.security.carry(self.client, now) {
+            return;
+        }
+        let (space, _) = self.security.both_ways(self.client);
         let room = space.len();
         match poll_once(receive(&mut self.reader, space, room > 0)) {
-            Poll::Ready(Ok(n)) if n > 0 => self.client.commit(now, n),
+            Poll::Ready(Ok(n)) if n > 0 => self.security.commit(self.client, now, n),
             _ => {
                 let fault = fault(self.client.rung(), kind);
-                self.client.closed(now, fault);
+                self.security.ended(self.client, now, fault);
             }
         }
     }

@@ -195,9 +195,13 @@ impl<A: Access> Link<A> {
 
     fn begin(&mut self) -> State {
         let now = self.clock.now();
-        if let Err(refusal) = self.access.with(|machine| machine.begin(now)) {
-            self.access.with(|machine| machine.give_up(refusal));
-            return State::Failing;
+        match self.access.with(|machine| machine.begin(now)) {
+            Ok(true) => {}
+            Ok(false) => return State::Failing,
+            Err(refusal) => {
+                self.access.with(|machine| machine.give_up(refusal));
+                return State::Failing;
+            }
         }
         let (host, port, patience) = self.access.with(|machine| {
             let options = &machine.options;

@@ -1,0 +1,211 @@
+//! A machine's turn where TLS is on the path: the layer moves plaintext, this moves records.
+
+use std::{io, time::Duration};
+
+use towpath_proto::{Code, Fault, Instant, tls::Layer};
+
+use super::{Machine, READ_MOST, Stream, Turn, Wants};
+use crate::{Event, host, tls::Engine};
+
+/// The TLS of one attempt.
+#[derive(Debug)]
+pub(super) struct Secured {
+    layer: Box<Layer<Engine>>,
+    /// Writing failed, and what the peer sent before is being read.
+    broken: Option<Fault>,
+    /// The stream has ended; nothing more is read.
+    ended: bool,
+    /// The last event, which waits until the farewell has left, and until when it does.
+    last: Option<(Event, Instant)>,
+}
+
+/// What moving records one way came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    Some,
+    /// The stream takes or gives nothing now.
+    Blocked,
+    /// There is nothing to move, or no room for it.
+    Nothing,
+}
+
+impl Secured {
+    pub(super) const fn new(layer: Box<Layer<Engine>>) -> Self {
+        Self {
+            layer,
+            broken: None,
+            ended: false,
+            last: None,
+        }
+    }
+
+    pub(super) fn explain(&self, fault: Fault) -> Fault {
+        self.layer.explain(fault)
+    }
+
+    /// Sends records as far as the stream takes them.
+    fn send(&mut self, stream: Option<&impl Stream>, now: Instant, closed: Fault) -> Moved {
+        let Some(stream) = stream.filter(|_| self.broken.is_none() && !self.ended) else {
+            return Moved::Nothing;
+        };
+        let mut moved = Moved::Nothing;
+        loop {
+            let records = self.layer.sendable();
+            if records.is_empty() {
+                return moved;
+            }
+            match stream.try_write(records) {
+                Ok(n) => self.layer.transmitted(now, n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return if moved == Moved::Some {
+                        moved
+                    } else {
+                        Moved::Blocked
+                    };
+                }
+                Err(error) => {
+                    self.broken = Some(host::fault(closed.rung, &error));
+                    return Moved::Some;
+                }
+            }
+            moved = Moved::Some;
+        }
+    }
+
+    /// Reads records once.
+    fn receive(&mut self, stream: Option<&impl Stream>, now: Instant, closed: Fault) -> Moved {
+        let Some(stream) = stream.filter(|_| !self.ended) else {
+            return Moved::Nothing;
+        };
+        let space = self.layer.rx_space();
+        if space.is_empty() {
+            return Moved::Nothing;
+        }
+        let end = match stream.try_read(space) {
+            Ok(0) => closed,
+            Ok(n) => {
+                self.layer.commit(now, n);
+                return Moved::Some;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.broken {
+                // The peer said nothing before it cut the connection.
+                Some(fault) => fault,
+                None => return Moved::Blocked,
+            },
+            Err(error) => host::fault(closed.rung, &error),
+        };
+        self.ended = true;
+        self.layer.ended(self.broken.unwrap_or(end));
+        Moved::Some
+    }
+}
+
+impl Machine {
+    /// What TLS has to tell before the client is polled.
+    pub(super) fn turn_secured(
+        &mut self,
+        stream: Option<&impl Stream>,
+        now: Instant,
+    ) -> Option<Turn> {
+        let rung = self.closed_here();
+        let secured = self.secured.as_mut()?;
+        if let Some(trace) = secured.layer.next_trace() {
+            return Some(Turn::Event(Event::Trace(trace)));
+        }
+        let (event, until) = secured.last.take()?;
+        let blocked = secured.send(stream, now, rung) == Moved::Blocked;
+        if blocked && now < until {
+            secured.last = Some((event, until));
+            return Some(Turn::Wait(Wants {
+                until: Some(until),
+                read: false,
+                write: true,
+            }));
+        }
+        // Nothing of this attempt is needed any more.
+        self.secured = None;
+        Some(Turn::Event(event))
+    }
+
+    /// Moves plaintext and records until the client has to be polled again, which is `None`, or nothing moves.
+    pub(super) fn carry(&mut self, stream: Option<&impl Stream>, now: Instant) -> Option<Wants> {
+        let closed = self.closed_here();
+        let paused = self.client.is_paused();
+        let secured = self.secured.as_mut()?;
+        self.client.grow_rx(self.read_size);
+        if secured.layer.carry(&mut self.client, now) {
+            if self.client.rx_space().is_empty() {
+                self.read_size = self.read_size.saturating_mul(2).min(READ_MOST);
+            }
+            return None;
+        }
+        let sent = secured.send(stream, now, closed);
+        let received = if paused {
+            Moved::Nothing
+        } else {
+            secured.receive(stream, now, closed)
+        };
+        if sent == Moved::Some || received == Moved::Some {
+            return None;
+        }
+        let until = self.client.deadline();
+        if received == Moved::Blocked && sent == Moved::Nothing {
+            self.trim(until, now);
+        }
+        Some(Wants {
+            until,
+            read: received == Moved::Blocked,
+            write: sent == Moved::Blocked,
+        })
+    }
+
+    /// The fault for a stream that ends now.
+    fn closed_here(&self) -> Fault {
+        Fault::new(self.client.rung(), Code::Closed)
+    }
+
+    /// Whether records wait to be sent.
+    pub(super) fn has_records(&self) -> bool {
+        self.secured
+            .as_ref()
+            .is_some_and(|secured| secured.layer.has_sendable())
+    }
+
+    /// Keeps the session that the server gave, to resume it later.
+    pub(super) fn keep_session(&mut self) {
+        if let (Some(secured), Some(sessions)) = (&mut self.secured, self.options.sessions()) {
+            use towpath_proto::tls::Tls as _;
+            let keep = &mut |bytes: &[u8]| sessions.keep(bytes);
+            secured.layer.tls().take_session(keep);
+        }
+    }
+
+    /// Lets the records of the farewell leave before an event that ends the attempt is told.
+    pub(super) fn hold_back(
+        &mut self,
+        stream: Option<&impl Stream>,
+        now: Instant,
+        event: Event,
+    ) -> Option<Event> {
+        let graceful = match &event {
+            Event::Closed => true,
+            Event::Disconnected { .. } => false,
+            _ => return Some(event),
+        };
+        self.keep_session();
+        let closed = self.closed_here();
+        let patience: Duration = self.options.patience;
+        let Some(secured) = &mut self.secured else {
+            return Some(event);
+        };
+        secured.layer.close();
+        let blocked = secured.send(stream, now, closed) == Moved::Blocked;
+        if graceful && blocked {
+            secured.last = Some((event, now.after(patience)));
+            return None;
+        }
+        // Facts of the end come before the event.
+        secured.last = Some((event, now));
+        None
+    }
+}
