@@ -1,19 +1,21 @@
 //! What can be typed. Help, man pages and completions are made from this.
 
+mod parse;
+mod tls;
+
 use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{
-    Arg, ArgAction, ArgGroup, Command, CommandFactory as _, FromArgMatches as _, Parser,
-    Subcommand, ValueEnum, builder::Styles,
+    ArgGroup, Command, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::Styles,
 };
 use clap_complete::Shell;
 use towpath::{QoS, Version};
 
-use crate::exit::Failure;
+pub(crate) use self::{parse::parse, tls::Tls};
 
-/// MQTT by hand: publish and subscribe over TCP and WebSockets.
+/// MQTT by hand: publish and subscribe over TCP, TLS and WebSockets.
 ///
-/// When a connection fails, towpath says on which rung (dns, tcp, upgrade, ws, mqtt), why, and what to try.
+/// When a connection fails, towpath says on which rung (dns, tcp, tls, upgrade, ws, mqtt), why, and what to try.
 /// With --trace it shows every rung and how long it took.
 #[derive(Debug, Parser)]
 #[command(
@@ -35,7 +37,7 @@ const TOP_EXAMPLES: &str = "\
 Examples:
   towpath sub mqtt://localhost 'plant/#' -v
   towpath pub mqtt://localhost plant/temperature -m 21.5
-  towpath pub ws://broker.example/mqtt plant/temperature -m 21.5 --trace
+  towpath pub wss://broker.example/mqtt plant/temperature -m 21.5 --trace
 
 Exit status: 0 done; 1 the path or the server failed; 2 wrong usage.";
 
@@ -54,7 +56,8 @@ pub(crate) enum Cmd {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = PUB_EXAMPLES,
-    override_usage = "towpath pub [OPTIONS] <URL> <TOPIC> <-m TEXT|-f FILE|-l|-s|-n>",
+    override_usage = "towpath pub [OPTIONS] <URL> <TOPIC> <-m TEXT|-f FILE|-l|-s|-n>\n       \
+        towpath pub [OPTIONS] --config <FILE> [URL] <TOPIC> <-m TEXT|-f FILE|-l|-s|-n>",
     group = ArgGroup::new("source").required(true).args(["message", "file", "lines", "stdin", "empty"])
 )]
 pub(crate) struct Pub {
@@ -62,7 +65,7 @@ pub(crate) struct Pub {
     pub(crate) target: Target,
 
     /// The topic to publish to, such as plant/temperature
-    pub(crate) topic: String,
+    pub(crate) topic: Option<String>,
 
     /// The message
     #[arg(short, long, value_name = "TEXT", help_heading = "The message, one of")]
@@ -116,20 +119,28 @@ Examples:
   Every line of a log, as fast as it goes:
     towpath pub mqtt://localhost logs/web -q 1 -l < access.log
   See where a connection breaks:
-    towpath pub ws://broker.example/mqtt test -m hi --trace";
+    towpath pub ws://broker.example/mqtt test -m hi --trace
+  With a client certificate, to a server of a CA of one's own:
+    towpath pub mqtts://broker.example plant/state -m on --cafile ca.pem --cert me.pem --key me.key
+  With everything about the connection in a file:
+    towpath pub --config device.toml plant/temperature -m 21.5";
 
 /// Subscribe and print messages
 ///
 /// Prints the payload of each message on a line, and reconnects by itself when the connection breaks. A message with
 /// QoS 1 or 2 is acknowledged after it was printed. Ctrl-C says farewell to the server.
 #[derive(Debug, clap::Args)]
-#[command(after_help = SUB_EXAMPLES)]
+#[command(
+    after_help = SUB_EXAMPLES,
+    override_usage = "towpath sub [OPTIONS] <URL> <FILTER>...\n       \
+        towpath sub [OPTIONS] --config <FILE> [URL] <FILTER>..."
+)]
 pub(crate) struct Sub {
     #[command(flatten)]
     pub(crate) target: Target,
 
     /// Topic filters: plant/temperature, plant/+/state, 'plant/#'
-    #[arg(required = true, value_name = "FILTER")]
+    #[arg(value_name = "FILTER")]
     pub(crate) filters: Vec<String>,
 
     /// The highest QoS at which the server sends messages
@@ -167,6 +178,8 @@ Examples:
     towpath sub mqtt://localhost plant/temperature -C 1 -W 10
   Messages that came while this program was not running, none lost:
     towpath sub mqtt://localhost 'jobs/#' -q 1 -i worker-1 -c
+  Through a TLS front end that asks for a client certificate:
+    towpath sub wss://hub.example/mqtt 'plant/#' --cert meter.pem --key meter.key --trace
   For a program to read:
     towpath sub mqtt://localhost 'plant/#' --json | jq -r .payload";
 
@@ -198,8 +211,16 @@ pub(crate) struct Man {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Target {
     // No doc comment: it would take [:PORT] for a link.
-    #[arg(help = "The server: mqtt://HOST[:PORT] or ws://HOST[:PORT]/PATH")]
-    pub(crate) url: String,
+    #[arg(
+        help = "The server: mqtt:// or mqtts://HOST[:PORT], ws:// or wss://HOST[:PORT]/PATH. May be left out if the \
+                file of --config has a url; an argument with :// in front is always the URL"
+    )]
+    pub(crate) url: Option<String>,
+
+    /// Settings from a TOML file: url, id, user ... and the tables will, websocket and tls, named after the options
+    /// here. An option on the command line wins over the file. Paths in it are relative to its folder
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
+    pub(crate) config: Option<PathBuf>,
 }
 
 const CONNECTION: &str = "Connection";
@@ -218,32 +239,32 @@ pub(crate) struct Connection {
 
     /// Password: the first line of FILE, or of standard input if FILE is -. Without this option the password comes
     /// from the environment variable TOWPATH_PASSWORD, or is asked for on the terminal
-    #[arg(long, value_name = "FILE", requires = "user", help_heading = LOGIN)]
+    #[arg(long, value_name = "FILE", help_heading = LOGIN)]
     pub(crate) password_file: Option<PathBuf>,
 
     /// Client identifier [default: towpath- and random digits]
     #[arg(short, long, value_name = "ID", help_heading = LOGIN)]
     pub(crate) id: Option<String>,
 
-    /// Protocol version. There is no falling back to the other one
-    #[arg(long, value_name = "VERSION", default_value = "5", help_heading = CONNECTION)]
-    pub(crate) mqtt: Mqtt,
+    /// Protocol version. There is no falling back to the other one [default: 5]
+    #[arg(long, value_name = "VERSION", help_heading = CONNECTION)]
+    pub(crate) mqtt: Option<Mqtt>,
 
     /// Keep the session: the server remembers subscriptions and undelivered messages. Needs -i
-    #[arg(short = 'c', long, requires = "id", help_heading = CONNECTION)]
+    #[arg(short = 'c', long, help_heading = CONNECTION)]
     pub(crate) keep_session: bool,
 
     /// Seconds that the session outlives the connection (MQTT 5) [default: 0, with -c for ever]
     #[arg(long, value_name = "SECONDS", help_heading = CONNECTION)]
     pub(crate) session_expiry: Option<u32>,
 
-    /// Seconds of silence after which a sign of life is sent; 0: none
-    #[arg(short, long, value_name = "SECONDS", default_value = "60", help_heading = CONNECTION)]
-    pub(crate) keepalive: u16,
+    /// Seconds of silence after which a sign of life is sent; 0: none [default: 60]
+    #[arg(short, long, value_name = "SECONDS", help_heading = CONNECTION)]
+    pub(crate) keepalive: Option<u16>,
 
-    /// How long each rung may take, and an acknowledgement
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, help_heading = CONNECTION)]
-    pub(crate) timeout: Duration,
+    /// How long each rung may take, and an acknowledgement, in seconds [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = CONNECTION)]
+    pub(crate) timeout: Option<Duration>,
 
     /// Source address
     #[arg(long, value_name = "ADDRESS", help_heading = CONNECTION)]
@@ -254,19 +275,19 @@ pub(crate) struct Connection {
     pub(crate) will_topic: Option<String>,
 
     /// Its payload [default: empty]
-    #[arg(long, value_name = "TEXT", requires = "will_topic", help_heading = WILL)]
+    #[arg(long, value_name = "TEXT", help_heading = WILL)]
     pub(crate) will_payload: Option<String>,
 
     /// Its QoS [default: 0]
-    #[arg(long, value_name = "QOS", value_parser = qos, requires = "will_topic", help_heading = WILL)]
+    #[arg(long, value_name = "QOS", value_parser = qos, help_heading = WILL)]
     pub(crate) will_qos: Option<QoS>,
 
     /// The server keeps it for later subscribers
-    #[arg(long, requires = "will_topic", help_heading = WILL)]
+    #[arg(long, help_heading = WILL)]
     pub(crate) will_retain: bool,
 
     /// Seconds that the server waits before (MQTT 5)
-    #[arg(long, value_name = "SECONDS", requires = "will_topic", help_heading = WILL)]
+    #[arg(long, value_name = "SECONDS", help_heading = WILL)]
     pub(crate) will_delay: Option<u32>,
 
     /// A header of the upgrade request. May be given several times
@@ -276,6 +297,9 @@ pub(crate) struct Connection {
     /// The subprotocols to offer, separated by commas [default: mqtt]
     #[arg(long, value_name = "NAMES", help_heading = WEBSOCKET)]
     pub(crate) subprotocol: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) tls: Tls,
 }
 
 /// What goes with a message.
@@ -336,6 +360,13 @@ impl From<Mqtt> for Version {
     }
 }
 
+impl Pub {
+    /// The topic, which [`parse`] has seen to.
+    pub(crate) fn topic(&self) -> &str {
+        self.topic.as_deref().unwrap_or_default()
+    }
+}
+
 impl Args {
     /// Whether errors are to be JSON.
     pub(crate) fn json(&self) -> bool {
@@ -350,44 +381,6 @@ impl Args {
 /// The command as documented.
 pub(crate) fn command() -> Command {
     Args::command()
-}
-
-/// Reads the command line. Ends the program with a help text, or with status 2 and what is wrong.
-///
-/// # Errors
-/// A password on the command line.
-pub(crate) fn parse() -> Result<Args, Failure> {
-    let trapped = WITH_TRAP.into_iter().fold(command(), |command, name| {
-        command.mut_subcommand(name, trap)
-    });
-    let mut matches = trapped.get_matches();
-    if let Some((name, matches)) = matches.subcommand()
-        && WITH_TRAP.contains(&name)
-        && matches.contains_id(TRAP)
-    {
-        return Err(Failure::usage(NO_PASSWORD));
-    }
-    Ok(Args::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit()))
-}
-
-/// The commands that connect.
-const WITH_TRAP: [&str; 2] = ["pub", "sub"];
-const TRAP: &str = "password on the command line";
-const NO_PASSWORD: &str = "a password on the command line can be read by every user of this machine. \
-    Use --password-file FILE, the environment variable TOWPATH_PASSWORD, or -u alone to be asked";
-
-/// Catches the option by which mosquitto's clients take a password, so that nobody prints what follows it.
-fn trap(command: Command) -> Command {
-    command.arg(
-        Arg::new(TRAP)
-            .short('P')
-            .long("pw")
-            .alias("password")
-            .hide(true)
-            .action(ArgAction::Append)
-            .num_args(0..=1)
-            .value_parser(clap::value_parser!(OsString)),
-    )
 }
 
 fn qos(text: &str) -> Result<QoS, String> {
@@ -426,12 +419,7 @@ mod tests {
     #[test]
     fn the_definitions_do_not_contradict_each_other() {
         command().debug_assert();
-        WITH_TRAP
-            .into_iter()
-            .fold(command(), |command, name| {
-                command.mut_subcommand(name, trap)
-            })
-            .debug_assert();
+        parse::with_traps().debug_assert();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, process::ExitCode};
 
-use towpath::{Error, Fault, ReasonCode, Refusal};
+use towpath::{Code, Error, Fault, ReasonCode, Refusal, tls::Alert};
 
 use crate::text::{Object, one_line};
 
@@ -60,6 +60,10 @@ impl Failure {
         match self {
             Self::NobodyReads => ExitCode::SUCCESS,
             Self::Usage(_) => ExitCode::from(2),
+            // As above, but found by the TLS library: still nothing was sent.
+            Self::Fault(fault) if matches!(fault.code, Code::TlsProfile | Code::TlsMaterial) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }
@@ -135,6 +139,7 @@ struct Members<'a> {
     clause: &'a str,
     detail: &'a str,
     blame: &'a str,
+    alert: Option<Alert>,
 }
 
 impl<'a> Members<'a> {
@@ -148,6 +153,7 @@ impl<'a> Members<'a> {
             clause: fault.clause,
             detail: fault.detail.as_str(),
             blame: fault.blame.name(),
+            alert: fault.alert,
         }
     }
 
@@ -164,7 +170,21 @@ impl<'a> Members<'a> {
             .text("clause", self.clause)
             .text("detail", self.detail)
             .text("blame", self.blame)
+            .raw("alert", alert_json(self.alert))
     }
+}
+
+/// A TLS alert and who sent it, or `null`.
+pub(crate) fn alert_json(alert: Option<Alert>) -> String {
+    let Some(alert) = alert else {
+        return "null".into();
+    };
+    Object::new()
+        .text("from", alert.from.name())
+        .text("level", if alert.fatal { "fatal" } else { "warning" })
+        .raw("number", alert.description)
+        .text("name", alert.name())
+        .end()
 }
 
 /// What JSON says about a fault, as members of `object`.
@@ -208,7 +228,7 @@ impl From<Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towpath::{Code, Rung};
+    use towpath::Rung;
 
     #[test]
     fn every_failure_is_one_line_and_one_object() {
@@ -228,11 +248,23 @@ mod tests {
             assert!(!failure.to_string().contains('\n'));
             let value: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
             for member in [
-                "rung", "code", "number", "cause", "remedy", "clause", "detail", "blame",
+                "rung", "code", "number", "cause", "remedy", "clause", "detail", "blame", "alert",
             ] {
                 assert!(value.get(member).is_some(), "{member} in {value}");
             }
         }
+    }
+
+    #[test]
+    fn an_alert_is_an_object_of_its_own() {
+        use towpath::tls::Side;
+        let alert = Alert::fatal(Side::Server, 40);
+        let fault = Fault::new(Rung::Tls, Code::NoCommonSuite).alert(alert);
+        let value: serde_json::Value = serde_json::from_str(&Failure::Fault(fault).json()).unwrap();
+        assert_eq!(
+            value["alert"].to_string(),
+            r#"{"from":"server","level":"fatal","name":"handshake_failure","number":40}"#
+        );
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The ladder in words: facts about a climb come in, lines to show go out. Nothing is printed here.
 
+mod tls;
+
 use std::{net::SocketAddr, time::Duration};
 
 use towpath::{
-    Code, Endpoint, Fault, Limits, Rung, Scheme,
+    Code, Endpoint, Fault, Limits, Rung,
     proto::{Fact, Instant, Trace},
 };
 
+use self::tls::Tls;
 use crate::text::Object;
 
 /// How a rung ended.
@@ -17,6 +20,10 @@ pub(crate) enum State {
     NotReached,
     Ready,
     Done,
+    /// The peer wanted something and did not get it.
+    Refused,
+    /// TLS said something.
+    Alert,
 }
 
 impl State {
@@ -27,6 +34,8 @@ impl State {
             Self::NotReached => "not reached",
             Self::Ready => "ready",
             Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Alert => "alert",
         }
     }
 
@@ -36,6 +45,7 @@ impl State {
             Self::Broke => "\x1b[1;31m",
             Self::NotReached => "\x1b[2m",
             Self::Ready => "\x1b[1;32m",
+            Self::Refused | Self::Alert => "\x1b[33m",
         }
     }
 }
@@ -47,17 +57,41 @@ pub(crate) struct Line {
     state: State,
     took: Option<Duration>,
     what: String,
+    /// More about it, on lines of their own.
+    more: Vec<String>,
+    /// What only programs read: more members.
+    members: Option<Object>,
 }
 
 impl Line {
-    /// A step beyond the ladder that was done: a subscription, a message.
-    pub(crate) const fn done(name: &'static str, took: Option<Duration>, what: String) -> Self {
+    const fn new(name: &'static str, state: State, took: Option<Duration>, what: String) -> Self {
         Self {
             name,
-            state: State::Done,
+            state,
             took,
             what,
+            more: Vec::new(),
+            members: None,
         }
+    }
+
+    /// A step beyond the ladder that was done: a subscription, a message.
+    pub(crate) const fn done(name: &'static str, took: Option<Duration>, what: String) -> Self {
+        Self::new(name, State::Done, took, what)
+    }
+
+    /// The same line with more about it.
+    fn and(mut self, more: String) -> Self {
+        if !more.is_empty() {
+            self.more.push(more);
+        }
+        self
+    }
+
+    /// The same line with more for programs.
+    fn with(mut self, members: Object) -> Self {
+        self.members = Some(members);
+        self
     }
 
     /// The line for people, without its end.
@@ -70,7 +104,12 @@ impl Line {
         let took = self.took.map_or_else(String::new, millis);
         let (name, state) = (self.name, self.state.words());
         let line = format!("  {name:<9} {on}{state:<11}{off} {took:>9}  {}", self.what);
-        line.trim_end().to_owned()
+        let mut text = line.trim_end().to_owned();
+        for more in &self.more {
+            // Under what it is about.
+            text.push_str(&format!("\n{:35}{more}", ""));
+        }
+        text
     }
 
     /// The line for programs.
@@ -81,7 +120,13 @@ impl Line {
         if let Some(took) = self.took {
             object = object.raw("ms", format_args!("{:.3}", took.as_secs_f64() * 1e3));
         }
-        object.text("what", &self.what).end()
+        let what = std::iter::once(&self.what).chain(&self.more);
+        let what: Vec<_> = what.map(String::as_str).collect();
+        object = object.text("what", &what.join(", "));
+        match &self.members {
+            Some(members) => object.join(members).end(),
+            None => object.end(),
+        }
     }
 }
 
@@ -106,11 +151,19 @@ struct Step {
     received: Option<&'static str>,
 }
 
+impl Step {
+    fn took(&self) -> Option<Duration> {
+        let times = self.started.zip(self.reached);
+        times.map(|(started, reached)| reached.since(started))
+    }
+}
+
 /// The rungs that this endpoint needs, and how far the current attempt is.
 #[derive(Debug)]
 pub(crate) struct Ladder {
     endpoint: Endpoint,
     rungs: Vec<(Rung, Step)>,
+    tls: Tls,
     began: Option<Instant>,
     failed: Option<Instant>,
 }
@@ -118,10 +171,11 @@ pub(crate) struct Ladder {
 impl Ladder {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         let named = endpoint.host.parse::<std::net::IpAddr>().is_err();
-        let framed = endpoint.scheme == Scheme::Ws;
+        let framed = endpoint.scheme.is_framed();
         let rungs = [
             (Rung::Dns, named),
             (Rung::Tcp, true),
+            (Rung::Tls, endpoint.scheme.is_secured()),
             (Rung::Upgrade, framed),
             (Rung::Ws, framed),
             (Rung::Mqtt, true),
@@ -133,6 +187,7 @@ impl Ladder {
                 .filter(|(_, needed)| *needed)
                 .map(|(rung, _)| (rung, Step::default()))
                 .collect(),
+            tls: Tls::default(),
             began: None,
             failed: None,
         }
@@ -157,6 +212,9 @@ impl Ladder {
         if trace.fact == Fact::Failed {
             self.failed = Some(trace.at);
         }
+        if let Fact::Tls(fact) = trace.fact {
+            return self.tls.fact(trace.at, fact);
+        }
         let step = self.step(trace.rung)?;
         match trace.fact {
             Fact::Started => step.started = Some(trace.at),
@@ -166,12 +224,16 @@ impl Ladder {
             _ => {}
         }
         // The line of MQTT waits for what CONNACK says; that of Ws goes without saying.
-        let told = matches!(trace.rung, Rung::Dns | Rung::Tcp | Rung::Upgrade);
+        let told = matches!(
+            trace.rung,
+            Rung::Dns | Rung::Tcp | Rung::Tls | Rung::Upgrade
+        );
         if trace.fact != Fact::Reached || !told {
             return None;
         }
         let step = *step;
         let what = match trace.rung {
+            Rung::Tls => return Some(self.tls.reached(step.took())),
             Rung::Dns => self.endpoint.host.clone(),
             Rung::Tcp => peer.map_or_else(String::new, |peer| peer.to_string()),
             _ => format!(
@@ -186,6 +248,7 @@ impl Ladder {
     fn begin(&mut self, at: Instant) {
         self.began = Some(at);
         self.failed = None;
+        self.tls = Tls::default();
         for (_, step) in &mut self.rungs {
             *step = Step::default();
         }
@@ -216,12 +279,12 @@ impl Ladder {
             .map(|(began, reached)| reached.since(began));
         vec![
             reached(Rung::Mqtt, &step, "CONNECT -> CONNACK".to_owned()),
-            Line {
-                name: "path",
-                state: State::Ready,
-                took: total,
-                what: format!("session {session}, {keep_alive}"),
-            },
+            Line::new(
+                "path",
+                State::Ready,
+                total,
+                format!("session {session}, {keep_alive}"),
+            ),
         ]
     }
 
@@ -233,24 +296,17 @@ impl Ladder {
         let took = since
             .zip(self.failed)
             .map(|(since, failed)| failed.since(since));
-        let mut lines = vec![Line {
-            name: fault.rung.name(),
-            state: State::Broke,
-            took,
-            what: self.last_words(fault, &step),
-        }];
+        let what = self.last_words(fault, &step);
+        let mut lines = vec![Line::new(fault.rung.name(), State::Broke, took, what)];
         let beyond = self
             .rungs
             .iter()
             .filter(|(rung, step)| *rung > fault.rung && step.reached.is_none())
             // WebSocket is reached with the upgrade and has no line of its own unless it breaks.
             .filter(|(rung, _)| *rung != Rung::Ws);
-        lines.extend(beyond.map(|(rung, _)| Line {
-            name: rung.name(),
-            state: State::NotReached,
-            took: None,
-            what: String::new(),
-        }));
+        lines.extend(
+            beyond.map(|(rung, _)| Line::new(rung.name(), State::NotReached, None, String::new())),
+        );
         lines
     }
 
@@ -258,6 +314,11 @@ impl Ladder {
         match fault.rung {
             Rung::Dns => self.endpoint.host.clone(),
             Rung::Tcp => fault.detail.as_str().to_owned(),
+            // Nothing was sent: the file or the setting is to blame.
+            Rung::Tls if matches!(fault.code, Code::TlsProfile | Code::TlsMaterial) => {
+                fault.detail.as_str().to_owned()
+            }
+            Rung::Tls => self.tls.last_words(),
             rung => {
                 let sent = match step.sent {
                     None => "nothing".to_owned(),
@@ -287,15 +348,7 @@ fn received(fault: &Fault, step: &Step) -> String {
 }
 
 fn reached(rung: Rung, step: &Step, what: String) -> Line {
-    Line {
-        name: rung.name(),
-        state: State::Reached,
-        took: step
-            .started
-            .zip(step.reached)
-            .map(|(started, reached)| reached.since(started)),
-        what,
-    }
+    Line::new(rung.name(), State::Reached, step.took(), what)
 }
 
 #[cfg(test)]

@@ -180,3 +180,220 @@ fn colour_goes_with_the_state_only_and_json_has_the_same_words() {
         "{\"trace\":\"publish\",\"state\":\"done\",\"ms\":1.500,\"what\":\"PUBLISH\"}"
     );
 }
+
+mod tls {
+    use super::*;
+    use towpath::tls::{Alert, Fact as Seen, Message, PublicKey, Side, Version};
+
+    impl Climb {
+        fn seen(self, micros: u64, fact: Seen) -> Self {
+            self.fact(micros, Rung::Tls, Fact::Tls(fact))
+        }
+
+        fn said(self, micros: u64, from: Side, message: Message) -> Self {
+            self.seen(
+                micros,
+                Seen::Handshake {
+                    from,
+                    message,
+                    len: 100,
+                },
+            )
+        }
+
+        fn shows_chain(self, micros: u64) -> Self {
+            self.seen(
+                micros,
+                Seen::Chain {
+                    from: Side::Server,
+                    certificates: 3,
+                    len: 2460,
+                    key: Some(PublicKey::Rsa(2048)),
+                },
+            )
+        }
+
+        /// The first handshake, from 300 to 12,600 µs.
+        fn secured(self, version: Version, suite: u16, resumed: bool) -> Self {
+            self.seen(
+                12_600,
+                Seen::Agreed {
+                    version,
+                    suite,
+                    resumed,
+                },
+            )
+            .seen(12_600, Seen::RoundTrips(if resumed { 1 } else { 2 }))
+            .fact(300, Rung::Tls, Fact::Started)
+            .fact(12_600, Rung::Tls, Fact::Reached)
+        }
+    }
+
+    const TLS12: (Version, u16) = (Version::Tls12, 0xc02f);
+    const REACHED: &str =
+        "  tls       reached       12.3 ms  TLS 1.2 ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+
+    #[test]
+    fn a_handshake() {
+        let (version, suite) = TLS12;
+        Climb::to("mqtts://127.0.0.1:1883")
+            .tcp()
+            .shows_chain(5000)
+            .said(6000, Side::Server, Message::CERTIFICATE_REQUEST)
+            .said(7000, Side::Client, Message::CERTIFICATE_VERIFY)
+            .secured(version, suite, false)
+            .shows(&[
+                "  tcp       reached       0.30 ms  127.0.0.1:1883",
+                &format!(
+                    "{REACHED}\n{:35}chain of 3 in 2460 B, RSA-2048, 2 round trips\n{:35}client certificate shown",
+                    "", ""
+                ),
+            ]);
+    }
+
+    #[test]
+    fn a_session_resumed_and_a_suite_without_a_name() {
+        let climb = Climb::to("mqtts://127.0.0.1:1883")
+            .tcp()
+            .secured(Version::Tls12, 0xfafa, true);
+        assert_eq!(
+            climb.1[1],
+            format!(
+                "  tls       reached       12.3 ms  TLS 1.2 0xfafa\n{:35}resumed, 1 round trip",
+                ""
+            )
+        );
+    }
+
+    #[test]
+    fn a_renegotiation_done() {
+        let (version, suite) = TLS12;
+        let climb = Climb::to("wss://127.0.0.1:1883/mqtt")
+            .tcp()
+            .secured(version, suite, false)
+            .seen(20_000, Seen::HelloRequest { len: 28 })
+            .seen(20_100, Seen::Renegotiating)
+            // Those of the second handshake are not told again.
+            .shows_chain(21_000)
+            .said(21_000, Side::Server, Message::CERTIFICATE_REQUEST)
+            .said(22_000, Side::Client, Message::CERTIFICATE_VERIFY)
+            .said(22_000, Side::Client, Message::FINISHED)
+            .seen(28_500, Seen::Renegotiated);
+        assert_eq!(
+            climb.1[2..],
+            [
+                "  tls       done          8.50 ms  renegotiated, as the server asked: client certificate shown"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_renegotiation_refused_and_the_alerts() {
+        let (version, suite) = TLS12;
+        let fault = Fault::new(Rung::Tls, Code::RenegotiationOff);
+        let warning = Alert {
+            from: Side::Client,
+            fatal: false,
+            description: 100,
+        };
+        let climb = Climb::to("wss://127.0.0.1:1883/mqtt")
+            .tcp()
+            .secured(version, suite, false)
+            .said(20_000, Side::Server, Message::HELLO_REQUEST)
+            .seen(20_000, Seen::HelloRequest { len: 28 })
+            .seen(20_100, Seen::RenegotiationRefused)
+            .seen(20_100, Seen::Alert(warning))
+            .seen(21_000, Seen::HiddenAlert(Side::Server))
+            .seen(21_000, Seen::Alert(Alert::fatal(Side::Server, 40)))
+            .broke(22_600, &fault);
+        assert_eq!(
+            climb.1[2..],
+            [
+                "  tls       refused                renegotiation, which the server asked for",
+                "  tls       alert                  client sent warning 100 no_renegotiation",
+                "  tls       alert                  server sent alert 40 handshake_failure",
+                "  tls       broke         10.0 ms  last sent nothing, last received HelloRequest",
+                "  upgrade   not reached",
+                "  mqtt      not reached",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_certificate_asked_for_after_the_handshake() {
+        let climb = Climb::to("wss://127.0.0.1:1883/mqtt")
+            .tcp()
+            .said(5000, Side::Client, Message::FINISHED)
+            .secured(Version::Tls13, 0x1301, false)
+            .said(20_000, Side::Server, Message::CERTIFICATE_REQUEST)
+            .said(21_000, Side::Client, Message::FINISHED);
+        assert_eq!(
+            climb.1[2..],
+            [
+                "  tls       done          1.00 ms  asked by the server after the handshake: client certificate asked for, \
+              none shown"
+            ]
+        );
+    }
+
+    #[test]
+    fn farewells_are_no_alerts_worth_a_line() {
+        let farewell = |from| {
+            Seen::Alert(Alert {
+                from,
+                fatal: false,
+                description: 0,
+            })
+        };
+        let climb = Climb::to("mqtts://127.0.0.1:1883")
+            .seen(1, farewell(Side::Client))
+            .seen(2, farewell(Side::Server));
+        climb.shows(&[]);
+        let climb = Climb::to("mqtts://127.0.0.1:1883").seen(2, farewell(Side::Server));
+        climb.shows(&["  tls       alert                  server sent warning 0 close_notify"]);
+    }
+
+    #[test]
+    fn what_breaks_before_a_byte_is_sent() {
+        let fault = Fault::new(Rung::Tls, Code::TlsMaterial).detail(b"client key");
+        Climb::to("mqtts://127.0.0.1:1883")
+            .fact(0, Rung::Tls, Fact::Started)
+            .broke(1000, &fault)
+            .shows(&[
+                "  tls       broke         1.00 ms  client key",
+                "  mqtt      not reached",
+            ]);
+    }
+
+    #[test]
+    fn json_has_the_same_as_members() {
+        let mut ladder = Ladder::new(Endpoint::parse("mqtts://h").unwrap());
+        let trace = |fact| Trace {
+            at: Instant::from_micros(5),
+            rung: Rung::Tls,
+            fact,
+        };
+        let alert = Seen::Alert(Alert::fatal(Side::Client, 48));
+        let line = ladder.fact(&trace(Fact::Tls(alert)), None).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&line.json()).unwrap();
+        assert_eq!(value["state"], "alert");
+        assert_eq!(
+            (&value["alert"]["from"], &value["alert"]["number"]),
+            (&"client".into(), &48.into())
+        );
+        let line = ladder.fact(&trace(Fact::Reached), None).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&line.json()).unwrap();
+        for member in [
+            "version",
+            "suite",
+            "suite_number",
+            "resumed",
+            "round_trips",
+            "chain",
+            "client_certificate",
+        ] {
+            assert!(value.get(member).is_some(), "{member} in {value}");
+        }
+        assert_eq!(value["chain"], serde_json::Value::Null);
+    }
+}

@@ -1,94 +1,162 @@
-//! From what was typed to options for the library. Whatever can be wrong in it is found here, before a byte is sent.
+//! From what was typed, and the file it names, to options for the library. Whatever can be wrong in it is found here,
+//! before a byte is sent.
 
 use std::{
     env,
-    fs::File,
-    io::{self, BufRead as _, BufReader, IsTerminal as _, Read},
+    io::{self, IsTerminal as _},
     path::Path,
+    time::Duration,
 };
 
-use towpath::{Options, QoS, TopicFilter, TopicName, Version, Will};
+use towpath::{
+    Options, TopicFilter, TopicName, Version,
+    config::{self, Config, Secrets, SessionFile, Setting, first_line},
+};
 
 use crate::{args, exit::Failure};
 
-/// The longest password, bytes (MQTT 5 section 1.5.6).
-const PASSWORD_MAX: u64 = 65_535;
+/// All that a command needs to connect.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) options: Options,
+    pub(crate) version: Version,
+    /// How long each rung may take.
+    pub(crate) patience: Duration,
+    pub(crate) session_file: Option<SessionFile>,
+}
 
-/// The options for a connection to `url`. `stdin_taken`: standard input is the message.
-pub(crate) fn options(
-    url: &str,
+/// Reads the file, if there is one, and lets what was typed win over it. `stdin_taken`: standard input is the message.
+pub(crate) fn prepare(
+    target: &args::Target,
     args: &args::Connection,
     stdin_taken: bool,
-) -> Result<Options, Failure> {
-    let version = Version::from(args.mqtt);
-    let mut options = Options::new(url)
-        .map_err(|error| Failure::usage(error.to_string()))?
-        .version(version)
-        .keep_alive(args.keepalive)
-        .patience(args.timeout)
-        .clean_start(!args.keep_session);
-    if let Some(id) = &args.id {
-        options = options.client_id(id);
-    }
-    if let Some(address) = args.bind {
-        options = options.bind(address);
-    }
-    if let Some(seconds) = session_expiry(args, version)? {
-        options = options.session_expiry(seconds);
-    }
-    if let Some(will) = will(args, version)? {
-        options = options.will(will);
-    }
-    options = login(options, args, stdin_taken)?;
-    websocket(options, args)
-}
-
-fn session_expiry(args: &args::Connection, version: Version) -> Result<Option<u32>, Failure> {
-    if args.session_expiry.is_some() {
-        needs_v5(version, "--session-expiry")?;
-    }
-    // As with mosquitto's clients: who keeps a session means it to stay.
-    let kept = (args.keep_session && version == Version::V5).then_some(u32::MAX);
-    Ok(args.session_expiry.or(kept))
-}
-
-fn will(args: &args::Connection, version: Version) -> Result<Option<Will>, Failure> {
-    if args.will_delay.is_some() {
-        needs_v5(version, "--will-delay")?;
-    }
-    let Some(name) = &args.will_topic else {
-        return Ok(None);
+) -> Result<Setup, Failure> {
+    let mut config = match &target.config {
+        Some(path) => Config::from_file(path)?,
+        None => Config::default(),
     };
-    topic(name)?;
-    Ok(Some(Will {
-        topic: name.clone(),
-        payload: args.will_payload.clone().unwrap_or_default().into_bytes(),
-        qos: args.will_qos.unwrap_or(QoS::AtMostOnce),
-        retain: args.will_retain,
-        delay: args.will_delay.unwrap_or(0),
-    }))
+    typed(&mut config.url, "the URL", target.url.clone());
+    connection(&mut config, args);
+    tls(&mut config.tls, &args.tls);
+    if config.url.is_none() {
+        return Err(Failure::usage(
+            "the server is missing: give its URL as the first argument, or a url in the file of --config",
+        ));
+    }
+    let secured = config.endpoint()?.scheme.is_secured();
+    if secured
+        && config
+            .backend()
+            .is_some_and(|backend| backend.has_key_log())
+    {
+        let named = env::var_os("SSLKEYLOGFILE").filter(|name| !name.is_empty());
+        if let (Some(name), None) = (named, &config.tls.keylog) {
+            config.tls.keylog = Some(Setting::flag("SSLKEYLOGFILE", name.into()));
+        }
+    }
+    let password = password(&mut config, stdin_taken)?;
+    let key_password = if secured {
+        key_password(&config, stdin_taken)?
+    } else {
+        None
+    };
+    let loaded = config.load(Secrets {
+        password,
+        key_password,
+    })?;
+    Ok(Setup {
+        options: loaded.options,
+        version: config.version(),
+        patience: config.patience(),
+        session_file: loaded.session_file,
+    })
 }
 
-fn websocket(mut options: Options, args: &args::Connection) -> Result<Options, Failure> {
-    let framed = options.endpoint().scheme == towpath::Scheme::Ws;
-    if !framed && !args.ws_header.is_empty() {
-        return Err(Failure::usage(
-            "--ws-header has no meaning with mqtt://; use ws://",
-        ));
+/// Keeps what the next run can use, when the connection has ended in one way or another.
+pub(crate) fn keep_session(
+    file: Option<&SessionFile>,
+    ended: Result<(), Failure>,
+) -> Result<(), Failure> {
+    let saved = file.map_or(Ok(()), SessionFile::save);
+    ended.and_then(|()| {
+        saved.map_err(|error| Failure::Io {
+            what: "cannot write the TLS session file",
+            error,
+        })
+    })
+}
+
+/// What was typed wins over what the file says.
+fn typed<T>(setting: &mut Option<Setting<T>>, name: &'static str, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = Some(Setting::flag(name, value));
     }
-    if !framed && args.subprotocol.is_some() {
-        return Err(Failure::usage(
-            "--subprotocol has no meaning with mqtt://; use ws://",
-        ));
-    }
-    for (name, value) in &args.ws_header {
-        options = options.header(name, value);
-    }
-    if let Some(names) = &args.subprotocol {
-        // Once in the life of the program.
-        options = options.subprotocols(Box::leak(names.clone().into_boxed_str()));
-    }
-    Ok(options)
+}
+
+fn connection(config: &mut Config, args: &args::Connection) {
+    typed(&mut config.user, "--user", args.user.clone());
+    let path = args.password_file.clone();
+    typed(&mut config.password_file, "--password-file", path);
+    typed(&mut config.id, "--id", args.id.clone());
+    typed(&mut config.mqtt, "--mqtt", args.mqtt.map(Version::from));
+    typed(
+        &mut config.keep_session,
+        "--keep-session",
+        on(args.keep_session),
+    );
+    typed(
+        &mut config.session_expiry,
+        "--session-expiry",
+        args.session_expiry,
+    );
+    typed(&mut config.keepalive, "--keepalive", args.keepalive);
+    typed(&mut config.timeout, "--timeout", args.timeout);
+    typed(&mut config.bind, "--bind", args.bind);
+    let will = &mut config.will;
+    typed(&mut will.topic, "--will-topic", args.will_topic.clone());
+    typed(
+        &mut will.payload,
+        "--will-payload",
+        args.will_payload.clone(),
+    );
+    typed(&mut will.qos, "--will-qos", args.will_qos);
+    typed(&mut will.retain, "--will-retain", on(args.will_retain));
+    typed(&mut will.delay, "--will-delay", args.will_delay);
+    let headers = Some(args.ws_header.clone()).filter(|headers| !headers.is_empty());
+    typed(&mut config.websocket.headers, "--ws-header", headers);
+    let names = args.subprotocol.clone();
+    typed(&mut config.websocket.subprotocol, "--subprotocol", names);
+}
+
+fn tls(tls: &mut config::Tls, args: &args::Tls) {
+    typed(&mut tls.backend, "--tls", args.tls.map(|library| library.0));
+    typed(&mut tls.cafile, "--cafile", args.cafile.clone());
+    typed(&mut tls.capath, "--capath", args.capath.clone());
+    typed(&mut tls.cert, "--cert", args.cert.clone());
+    typed(&mut tls.key, "--key", args.key.clone());
+    let path = args.key_password_file.clone();
+    typed(&mut tls.key_password_file, "--key-password-file", path);
+    let names = |list: &Option<String>| list.as_deref().map(config::names);
+    typed(&mut tls.ciphers, "--ciphers", names(&args.ciphers));
+    typed(&mut tls.groups, "--groups", names(&args.groups));
+    typed(&mut tls.min, "--tls-min", args.tls_min.map(Into::into));
+    typed(&mut tls.max, "--tls-max", args.tls_max.map(Into::into));
+    let alpn = args.alpn.as_deref();
+    let alpn = alpn.map(|list| list.split(',').map(|name| name.trim().to_owned()).collect());
+    typed(&mut tls.alpn, "--alpn", alpn);
+    typed(&mut tls.sni, "--sni", args.sni.clone());
+    typed(&mut tls.mfl, "--mfl", args.mfl);
+    typed(&mut tls.keylog, "--keylog", args.keylog.clone());
+    typed(
+        &mut tls.session_file,
+        "--tls-session",
+        args.tls_session.clone(),
+    );
+}
+
+/// A switch can only be switched on.
+fn on(switch: bool) -> Option<bool> {
+    switch.then_some(true)
 }
 
 /// A wrong usage unless MQTT 5 is spoken.
@@ -97,7 +165,7 @@ pub(crate) fn needs_v5(version: Version, option: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "{option} needs MQTT 5; leave it out or leave out --mqtt 3.1.1"
+        "{option} needs MQTT 5; leave it out, or do without MQTT 3.1.1"
     )))
 }
 
@@ -113,59 +181,58 @@ pub(crate) fn filter(text: &str) -> Result<TopicFilter<'_>, Failure> {
         .map_err(|invalid| Failure::usage(format!("filter \"{text}\": {}", invalid.clause)))
 }
 
-fn login(options: Options, args: &args::Connection, stdin_taken: bool) -> Result<Options, Failure> {
-    let Some(user) = &args.user else {
-        return Ok(options);
+/// From the environment or the terminal, unless a file is named for it. Never from the command line.
+fn password(config: &mut Config, stdin_taken: bool) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(user) = &config.user else {
+        return Ok(None);
     };
-    Ok(match password(args, user, stdin_taken)? {
-        Some(password) => options.credentials(user, password),
-        None => options.user(user),
-    })
-}
-
-/// From the file, the environment or the terminal, in this order. Never from the command line.
-fn password(
-    args: &args::Connection,
-    user: &str,
-    stdin_taken: bool,
-) -> Result<Option<Vec<u8>>, Failure> {
-    if let Some(path) = &args.password_file {
-        return read_password(path, stdin_taken).map(Some);
+    if let Some(path) = &config.password_file {
+        if path.value() != Path::new("-") {
+            return Ok(None);
+        }
+        if stdin_taken {
+            return Err(Failure::usage(
+                "--password-file - and the message both want standard input; put the password into a file",
+            ));
+        }
+        config.password_file = None;
+        return first_line(io::stdin())
+            .map(Some)
+            .map_err(|error| unreadable(Path::new("standard input"), &error));
     }
     if let Some(password) = env::var_os("TOWPATH_PASSWORD") {
         return Ok(Some(password.into_encoded_bytes()));
     }
+    ask(&format!("Password of {}: ", user.value()), stdin_taken)
+}
+
+/// The same for the key, if it is encrypted.
+fn key_password(config: &Config, stdin_taken: bool) -> Result<Option<Vec<u8>>, Failure> {
+    let tls = &config.tls;
+    let wanted = tls.cert.is_some() && tls.key_password_file.is_none();
+    let Some(key) = tls.key.as_ref().filter(|_| wanted) else {
+        return Ok(None);
+    };
+    if !config.key_is_encrypted()? {
+        return Ok(None);
+    }
+    if let Some(password) = env::var_os("TOWPATH_KEY_PASSWORD") {
+        return Ok(Some(password.into_encoded_bytes()));
+    }
+    ask(
+        &format!("Password of the key {}: ", key.value().display()),
+        stdin_taken,
+    )
+}
+
+/// Asks on the terminal, if somebody sits there.
+fn ask(question: &str, stdin_taken: bool) -> Result<Option<Vec<u8>>, Failure> {
     if stdin_taken || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(None);
     }
-    rpassword::prompt_password(format!("Password of {user}: "))
+    rpassword::prompt_password(question)
         .map(|password| Some(password.into_bytes()))
         .map_err(|error| Failure::usage(format!("cannot ask for the password: {error}")))
-}
-
-fn read_password(path: &Path, stdin_taken: bool) -> Result<Vec<u8>, Failure> {
-    if path.as_os_str() != "-" {
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        return first_line(file).map_err(|error| unreadable(path, &error));
-    }
-    if stdin_taken {
-        return Err(Failure::usage(
-            "--password-file - and the message both want standard input; put the password into a file",
-        ));
-    }
-    first_line(io::stdin()).map_err(|error| unreadable(path, &error))
-}
-
-fn first_line(source: impl Read) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    BufReader::new(source.take(PASSWORD_MAX + 2)).read_until(b'\n', &mut line)?;
-    if line.ends_with(b"\n") {
-        line.pop();
-        if line.ends_with(b"\r") {
-            line.pop();
-        }
-    }
-    Ok(line)
 }
 
 /// A file that can't be read.
@@ -176,19 +243,6 @@ pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_password_is_the_first_line_without_its_end() {
-        for (file, password) in [
-            ("secret", "secret"),
-            ("secret\n", "secret"),
-            ("secret\r\nmore\n", "secret"),
-            (" s p \n", " s p "),
-            ("", ""),
-        ] {
-            assert_eq!(first_line(file.as_bytes()).unwrap(), password.as_bytes());
-        }
-    }
 
     #[test]
     fn names_and_filters_say_which_rule_they_break() {

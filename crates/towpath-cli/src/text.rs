@@ -6,7 +6,7 @@ use std::{
 };
 
 /// A JSON object that is written member by member, in the order given.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object(String);
 
 impl Object {
@@ -34,6 +34,16 @@ impl Object {
         let mut object = self.key(name);
         let _ = write!(object.0, "{value}");
         object
+    }
+
+    /// The same object with the members of another one behind its own.
+    pub(crate) fn join(mut self, other: &Self) -> Self {
+        let members = other.0.get(1..).unwrap_or_default();
+        if self.0.len() > 1 && !members.is_empty() {
+            self.0.push(',');
+        }
+        self.0.push_str(members);
+        self
     }
 
     /// The object on one line.

@@ -52,13 +52,10 @@ fn wrong_usage_is_status_2() {
         &["pub", MQTT, "t", "-m", "a", "-q", "3"],
         &["pub", MQTT, "t", "-m", "a", "--mqtt", "4"],
         &["pub", MQTT, "t", "-m", "a", "--bind", "here"],
-        &["pub", MQTT, "t", "-m", "a", "--will-qos", "1"],
-        &["pub", MQTT, "t", "-m", "a", "--password-file", "f"],
         &["pub", MQTT, "t", "-m", "a", "--user-property", "x"],
         &["sub", MQTT],
         &["sub", MQTT, "t", "-C", "0"],
         &["sub", MQTT, "t", "-W", "0"],
-        &["sub", MQTT, "t", "-c"],
     ] {
         let ran = run(args);
         assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
@@ -127,6 +124,18 @@ fn what_is_typed_wrong_is_named_in_one_line() {
             "--session-expiry",
         ),
         (&["sub", MQTT, "t", "--ws-header", "A: b"], "--ws-header"),
+        (
+            &["sub", MQTT, "t", "--will-qos", "1"],
+            "--will-qos: a will needs a topic",
+        ),
+        (
+            &["sub", MQTT, "t", "--password-file", "f"],
+            "--password-file: a password needs a user",
+        ),
+        (
+            &["sub", MQTT, "t", "-c"],
+            "--keep-session: the server knows the session by the client identifier",
+        ),
         (&["man", "--out", "/nowhere/man"], "/nowhere/man"),
     ] {
         let ran = run(args);

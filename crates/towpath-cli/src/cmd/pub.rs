@@ -7,7 +7,7 @@ use std::{
     fs,
     future::{Future, pending},
     io::{self, Read as _},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::time::sleep;
@@ -16,24 +16,39 @@ use towpath::{
 };
 
 use super::block_on;
-use crate::{args::Pub, climb::Climb, exit::Failure, ladder::Line, report::Report, setup};
+use crate::{
+    args::Pub,
+    climb::Climb,
+    exit::Failure,
+    ladder::Line,
+    report::Report,
+    setup::{self, Setup},
+};
 
 pub(super) fn run(args: &Pub) -> Result<(), Failure> {
-    let topic = setup::topic(&args.topic)?;
-    let properties = properties(args)?;
+    let topic = setup::topic(args.topic())?;
     let stdin_taken = args.lines || args.stdin;
-    let options = setup::options(&args.target.url, &args.connection, stdin_taken)?;
+    let Setup {
+        options,
+        version,
+        patience,
+        session_file,
+    } = setup::prepare(&args.target, &args.connection, stdin_taken)?;
+    let properties = properties(args, version)?;
     let payload = payload(args)?;
     let mut message = Outgoing::new(topic, &payload, args.qos);
     message.retain = args.retain;
     message.properties = Properties::new(&properties);
-    block_on(async {
+    let ended = block_on(async {
         if args.lines {
-            lines::run(args, options, &message).await
+            let publisher = Publisher::new(args, options, patience);
+            lines::run(publisher, &message).await
         } else {
-            one(args, options.reconnect(Reconnect::Never), &message).await
+            let options = options.reconnect(Reconnect::Never);
+            one(Publisher::new(args, options, patience), &message).await
         }
-    })
+    });
+    setup::keep_session(session_file.as_ref(), ended)
 }
 
 /// The message, unless it comes line by line.
@@ -53,9 +68,8 @@ fn payload(args: &Pub) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn properties(args: &Pub) -> Result<Vec<Property<'_>>, Failure> {
+fn properties(args: &Pub, version: Version) -> Result<Vec<Property<'_>>, Failure> {
     let given = &args.properties;
-    let version = Version::from(args.connection.mqtt);
     let mut list = Vec::new();
     if let Some(seconds) = given.expiry {
         setup::needs_v5(version, "--expiry")?;
@@ -81,14 +95,13 @@ fn properties(args: &Pub) -> Result<Vec<Property<'_>>, Failure> {
     Ok(list)
 }
 
-async fn one(args: &Pub, options: Options, message: &Outgoing<'_>) -> Result<(), Failure> {
-    let mut publisher = Publisher::new(args, options);
+async fn one(mut publisher: Publisher<'_>, message: &Outgoing<'_>) -> Result<(), Failure> {
     publisher.climb.connected().await?;
     let began = Instant::now();
     publisher.send(message).await?;
     publisher.settle(pending()).await?;
     publisher.climb.flush().await?;
-    let what = match args.qos {
+    let what = match publisher.args.qos {
         QoS::AtMostOnce => "PUBLISH (QoS 0 has no acknowledgement)",
         QoS::AtLeastOnce => "PUBLISH -> PUBACK",
         QoS::ExactlyOnce => "PUBLISH -> PUBREC, PUBREL -> PUBCOMP",
@@ -102,6 +115,8 @@ async fn one(args: &Pub, options: Options, message: &Outgoing<'_>) -> Result<(),
 struct Publisher<'a> {
     args: &'a Pub,
     climb: Climb,
+    /// How long an acknowledgement may take.
+    patience: Duration,
     sent: u64,
     /// Messages that it refused, and why the first one.
     refused: u64,
@@ -109,11 +124,12 @@ struct Publisher<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    fn new(args: &'a Pub, options: Options) -> Self {
+    fn new(args: &'a Pub, options: Options, patience: Duration) -> Self {
         let report = Report::new(args.output.json, args.output.quiet);
         Self {
             args,
             climb: Climb::new(options, report, args.output.trace),
+            patience,
             sent: 0,
             refused: 0,
             why: None,
@@ -154,7 +170,7 @@ impl<'a> Publisher<'a> {
     /// Waits until the server has answered everything, at most the patience of a rung for each answer.
     async fn settle(&mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
         let mut stop = std::pin::pin!(stop);
-        let patience = self.args.connection.timeout;
+        let patience = self.patience;
         loop {
             let open = self.climb.connection.unsettled();
             if open == 0 {
@@ -188,7 +204,7 @@ impl<'a> Publisher<'a> {
         let Some((refuses, reason)) = self.why else {
             return Ok(());
         };
-        let topic = &self.args.topic;
+        let topic = self.args.topic();
         let what = if self.sent == 1 {
             format!("the server {refuses} the message to \"{topic}\"")
         } else {

@@ -12,7 +12,15 @@ use towpath::{Event, PacketId, QoS, ReasonCode, Refusal, Subscription};
 
 use self::print::Printer;
 use super::{Stop, block_on};
-use crate::{args::Sub, climb::Climb, exit::Failure, ladder::Line, report::Report, setup, text};
+use crate::{
+    args::Sub,
+    climb::Climb,
+    exit::Failure,
+    ladder::Line,
+    report::Report,
+    setup::{self, Setup},
+    text,
+};
 
 /// Acknowledgements that are collected before they leave, so that nobody waits long for them.
 const MOST_OWED: usize = 256;
@@ -24,23 +32,30 @@ pub(super) fn run(args: &Sub) -> Result<(), Failure> {
     for filter in &args.filters {
         setup::filter(filter)?;
     }
-    let mut options = setup::options(&args.target.url, &args.connection, false)?.manual_acks(true);
+    let Setup {
+        options,
+        version,
+        patience,
+        session_file,
+    } = setup::prepare(&args.target, &args.connection, false)?;
+    let mut options = options.manual_acks(true);
     if let Some(wait) = args.wait {
         // A rung that takes longer than there is time is the one to name.
-        options = options.patience(wait.min(args.connection.timeout));
+        options = options.patience(wait.min(patience));
     }
     let report = Report::new(args.output.json, args.output.quiet);
-    block_on(async {
+    let ended = block_on(async {
         let mut subscriber = Subscriber {
             args,
             climb: Climb::new(options, report, args.output.trace),
-            printer: Printer::new(args),
+            printer: Printer::new(args, version),
             owed: Vec::new(),
             asked: None,
             came: 0,
         };
         subscriber.run().await
-    })
+    });
+    setup::keep_session(session_file.as_ref(), ended)
 }
 
 struct Subscriber<'a> {

@@ -1,5 +1,6 @@
 //! What the tests need: the program, brokers, peers that answer badly. Everything started here ends with its value.
 
+use self::pki::Pki;
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -10,6 +11,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+pub mod pki;
 
 /// How a run of the program ended.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub fn towpath(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("TOWPATH_PASSWORD")
+        .env_remove("TOWPATH_KEY_PASSWORD")
+        .env_remove("SSLKEYLOGFILE")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -162,6 +167,7 @@ impl Drop for Folder {
 pub struct Broker {
     child: Child,
     folder: Folder,
+    /// Of the TCP listener; with TLS if the broker has it, as of the other.
     pub mqtt: String,
     pub ws: String,
     ports: (u16, u16),
@@ -186,22 +192,41 @@ impl Broker {
         Self::with(folder, &more)
     }
 
+    /// Speaks TLS on both ports, and wants a certificate of `pki` on the one of WebSocket.
+    pub fn with_tls(pki: &Pki) -> Self {
+        let tls = format!(
+            "cafile {}\ncertfile {}\nkeyfile {}\n",
+            pki.ca.cert, pki.server.cert, pki.server.key
+        );
+        let asking = format!("{tls}require_certificate true\n");
+        Self::listening(
+            Folder::new(),
+            ["s", &tls, &asking],
+            "allow_anonymous true\n",
+        )
+    }
+
     fn with(folder: Folder, more: &str) -> Self {
+        Self::listening(folder, ["", "", ""], more)
+    }
+
+    /// `s` goes behind the schemes, `tcp` and `ws` to the listeners.
+    fn listening(folder: Folder, [s, tcp, ws]: [&str; 3], more: &str) -> Self {
         let ports = (free_port(), free_port());
-        let (tcp, ws) = ports;
         folder.file(
             "mosquitto.conf",
             &format!(
-                "listener {tcp} 127.0.0.1\nlistener {ws} 127.0.0.1\nprotocol websockets\n\
-                 persistence false\nuser root\nmax_queued_messages 0\n{more}"
+                "listener {} 127.0.0.1\n{tcp}listener {} 127.0.0.1\nprotocol websockets\n{ws}\
+                 persistence false\nuser root\nmax_queued_messages 0\n{more}",
+                ports.0, ports.1
             ),
         );
         let child = Self::spawn(&folder.0, ports);
         Self {
             child,
             folder,
-            mqtt: format!("mqtt://127.0.0.1:{tcp}"),
-            ws: format!("ws://127.0.0.1:{ws}/mqtt"),
+            mqtt: format!("mqtt{s}://127.0.0.1:{}", ports.0),
+            ws: format!("ws{s}://127.0.0.1:{}/mqtt", ports.1),
             ports,
         }
     }

@@ -6,17 +6,16 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use towpath::{Options, Outgoing};
+use towpath::Outgoing;
 
 use super::{super::Stop, Publisher, progress::Progress};
-use crate::{args::Pub, exit::Failure};
+use crate::exit::Failure;
 
 /// Bytes that are read at once, and how many such blocks may wait.
 const BLOCK: usize = 64 << 10;
 const BLOCKS: usize = 4;
 
-pub(super) async fn run(args: &Pub, options: Options, like: &Outgoing<'_>) -> Result<(), Failure> {
-    let mut publisher = Publisher::new(args, options);
+pub(super) async fn run(mut publisher: Publisher<'_>, like: &Outgoing<'_>) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     tokio::select! {
         biased;

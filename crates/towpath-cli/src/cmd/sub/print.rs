@@ -30,10 +30,10 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn new(args: &Sub) -> Self {
+    pub(super) fn new(args: &Sub, version: Version) -> Self {
         let form = if args.output.json {
             Form::Json {
-                properties: Version::from(args.connection.mqtt) == Version::V5,
+                properties: version == Version::V5,
             }
         } else {
             Form::Plain {
