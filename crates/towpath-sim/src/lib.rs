@@ -14,6 +14,7 @@ mod rng;
 mod script;
 mod seen;
 pub mod server;
+mod toy;
 
 pub use hex::{hex, show};
 pub use link::{Chunks, Direction, Link, Weather};
@@ -21,6 +22,7 @@ pub use log::Log;
 pub use memory::Memory;
 pub use pair::Pair;
 pub use rng::Rng;
-pub use script::Script;
+pub use script::{Asks, Script, Security};
 pub use seen::{Arrived, Inbox, Seen};
 pub use server::{Heard, Server, Terms};
+pub use toy::{OVERHEAD, Refused, SUITE_TLS12, SUITE_TLS13, Toy, ToyProfile, ToyServer, ToyTerms};

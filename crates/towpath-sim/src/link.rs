@@ -28,7 +28,7 @@ pub enum Chunks {
 }
 
 impl Chunks {
-    const fn next(self, rng: &mut Rng) -> usize {
+    pub(crate) const fn next(self, rng: &mut Rng) -> usize {
         match self {
             Self::Whole => usize::MAX,
             Self::Upto(n) => n,
@@ -195,7 +195,10 @@ impl Link {
         [(Direction::Up, &self.up), (Direction::Down, &self.down)]
             .into_iter()
             .filter(|(way, _)| !self.broken || self.still_arrives(*way))
-            .filter_map(|(_, pipe)| pipe.arrivals.iter().map(|(at, _)| *at).find(|at| *at > now))
+            .filter_map(|(_, pipe)| {
+                let here = pipe.arrivals.partition_point(|(at, _)| *at <= now);
+                pipe.arrivals.get(here).map(|(at, _)| *at)
+            })
             .min()
     }
 }
@@ -206,12 +209,9 @@ impl Pipe {
         if self.arrivals.is_empty() {
             return self.bytes.len();
         }
-        let mut upto = self.taken;
-        for (at, position) in &self.arrivals {
-            if *at <= now {
-                upto = *position;
-            }
-        }
+        let here = self.arrivals.partition_point(|(at, _)| *at <= now);
+        let last = here.checked_sub(1).and_then(|at| self.arrivals.get(at));
+        let upto = last.map_or(self.taken, |(_, position)| *position);
         // An entry that was taken in full says nothing any more, as long as a later one holds the rest back.
         let taken = self.taken;
         while self.arrivals.len() > 1 && self.arrivals[0].1 <= taken {

@@ -1,5 +1,7 @@
 //! A client, a link and a server, and the time that they share.
 
+mod tls;
+
 use std::{collections::VecDeque, time::Duration};
 
 use towpath_proto::{
@@ -8,7 +10,10 @@ use towpath_proto::{
     mqtt::{QoS, packet::PacketId},
 };
 
-use crate::{Arrived, Direction, Inbox, Link, Log, Memory, Rng, Seen, Server, Terms, Weather};
+use self::tls::Secured;
+use crate::{
+    Arrived, Direction, Inbox, Link, Log, Memory, Rng, Security, Seen, Server, Terms, Weather,
+};
 
 /// Client and server on one link.
 ///
@@ -34,6 +39,9 @@ pub struct Pair {
     pub connections: u32,
     /// What puts pieces together.
     pub inbox: Inbox,
+    /// The TLS of connections that are begun as secured.
+    pub security: Security,
+    secured: Option<Box<Secured>>,
     /// Whether the application acknowledges itself.
     manual_acks: bool,
     log: Log,
@@ -62,6 +70,8 @@ impl Pair {
             to_acknowledge: VecDeque::new(),
             connections: 0,
             inbox: Inbox::default(),
+            security: Security::default(),
+            secured: None,
             manual_acks: false,
             log,
             until: None,
@@ -81,6 +91,8 @@ impl Pair {
         self.log
             .line(self.now, || format!("-- connection {number}: {weather:?}"));
         self.link = Link::new(weather, seed);
+        let security = Some(&self.security).filter(|_| start.secured);
+        self.secured = security.map(|security| Box::new(Secured::new(security, seed)));
         self.manual_acks = start.manual_acks;
         self.over = false;
         self.told = false;
@@ -90,6 +102,14 @@ impl Pair {
         self.server.closed();
         self.server.open(self.now, start.upgrade.is_some());
         self.client.reached(self.now, Rung::Tcp);
+    }
+
+    /// How many renegotiations were completed on the last connection; in TLS 1.3, requests for the certificate.
+    #[must_use]
+    pub fn renegotiations(&self) -> u32 {
+        self.secured
+            .as_ref()
+            .map_or(0, |secured| secured.server.renegotiations)
     }
 
     /// Whether the client's end of the connection is closed.
@@ -104,7 +124,11 @@ impl Pair {
         moved |= self.server_in();
         moved |= self.server_out();
         moved |= self.client_in();
-        if self.server.is_done() && !self.over {
+        let done = match &self.secured {
+            Some(secured) => secured.is_done(),
+            None => self.server.is_done(),
+        };
+        if done && !self.over {
             moved |= self.server_closes();
         }
         moved
@@ -174,12 +198,19 @@ impl Pair {
         self.link.cut();
         self.server.closed();
         if !self.over {
-            let fault = Fault::new(Rung::Tcp, Code::Reset);
-            self.told = true;
-            self.client.closed(self.now, fault);
-            self.client_out();
-            assert!(self.over, "a client whose stream is gone ends the attempt");
+            self.tell(Fault::new(Rung::Tcp, Code::Reset));
         }
+    }
+
+    /// The client learns that its stream is gone.
+    fn tell(&mut self, fault: Fault) {
+        self.told = true;
+        match &mut self.secured {
+            Some(secured) => secured.layer.ended(fault),
+            None => self.client.closed(self.now, fault),
+        }
+        self.client_out();
+        assert!(self.over, "a client whose stream is gone ends the attempt");
     }
 
     /// Acknowledges the oldest message that the application has not acknowledged; true if the client took it.
@@ -199,6 +230,12 @@ impl Pair {
         let mut moved = false;
         loop {
             match self.client.poll_output(self.now) {
+                Output::Transmit(_) if self.secured.is_some() => {
+                    if !self.carry() {
+                        self.until = self.client.deadline();
+                        return moved;
+                    }
+                }
                 Output::Transmit(bytes) => {
                     assert!(!self.over && !self.told, "bytes to send after the end");
                     let n = self.link.send(self.now, Direction::Up, bytes);
@@ -209,6 +246,15 @@ impl Pair {
                     let ended = matches!(event, Event::Failed(_) | Event::Disconnected);
                     if matches!(event, Event::Connected(_)) {
                         self.server.connack_arrived();
+                    }
+                    let event = match (event, &mut self.secured) {
+                        (Event::Failed(fault), Some(secured)) => {
+                            Event::Failed(secured.explain(fault))
+                        }
+                        (event, _) => event,
+                    };
+                    if let Some(secured) = self.secured.as_mut().filter(|_| ended) {
+                        secured.layer.close();
                     }
                     let (seen, whole) = self.inbox.take(&event);
                     self.keep(seen, whole);
@@ -222,11 +268,30 @@ impl Pair {
                 }
                 Output::Wait { until, .. } => {
                     self.until = until;
-                    return moved;
+                    if !self.carry() {
+                        return moved;
+                    }
                 }
             }
             moved = true;
         }
+    }
+
+    /// Moves the client's plaintext and sends its records. False if nothing moves, or there is no TLS.
+    fn carry(&mut self) -> bool {
+        let Some(secured) = &mut self.secured else {
+            return false;
+        };
+        if secured.carry(&mut self.client, self.now) {
+            return true;
+        }
+        let records = secured.layer.sendable();
+        if self.told || records.is_empty() {
+            return false;
+        }
+        let n = self.link.send(self.now, Direction::Up, records);
+        secured.layer.transmitted(self.now, n);
+        true
     }
 
     fn keep(&mut self, seen: Option<Seen>, whole: Option<Seen>) {
@@ -247,6 +312,14 @@ impl Pair {
         if self.over {
             return false;
         }
+        if let Some(secured) = &mut self.secured {
+            let space = secured.layer.rx_space();
+            let n = self.link.receive(self.now, Direction::Down, space);
+            if n > 0 {
+                secured.layer.commit(self.now, n);
+            }
+            return n > 0;
+        }
         let mut space = self.client.rx_space();
         if space.is_empty() {
             self.client.grow_rx(256);
@@ -263,7 +336,10 @@ impl Pair {
         let mut room = [0; 512];
         let n = self.link.receive(self.now, Direction::Up, &mut room);
         if n > 0 {
-            self.server.receive(self.now, &room[..n]);
+            match &mut self.secured {
+                Some(secured) => secured.receive(self.now, &room[..n], &mut self.server),
+                None => self.server.receive(self.now, &room[..n]),
+            }
             return true;
         }
         // All that the client sent has arrived; if it closed its end, that arrives now.
@@ -274,6 +350,16 @@ impl Pair {
     }
 
     fn server_out(&mut self) -> bool {
+        if let Some(secured) = &mut self.secured {
+            let filled = secured.fill(&mut self.server);
+            let output = secured.server.output();
+            let n = match output.is_empty() {
+                true => 0,
+                false => self.link.send(self.now, Direction::Down, output),
+            };
+            secured.server.sent(n);
+            return filled || n > 0;
+        }
         let output = self.server.output();
         if output.is_empty() {
             return false;
@@ -291,11 +377,7 @@ impl Pair {
         if self.link.next_arrival(self.now).is_some() {
             return false;
         }
-        let fault = Fault::new(Rung::Tcp, Code::Closed);
-        self.told = true;
-        self.client.closed(self.now, fault);
-        self.client_out();
-        assert!(self.over, "a client whose stream is gone ends the attempt");
+        self.tell(Fault::new(Rung::Tcp, Code::Closed));
         self.server.closed();
         true
     }

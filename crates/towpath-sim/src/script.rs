@@ -1,5 +1,7 @@
 //! The server played by hand: a test reads as a dialogue on the wire.
 
+mod tls;
+
 use std::{collections::VecDeque, time::Duration};
 
 use towpath_proto::{
@@ -10,6 +12,8 @@ use towpath_proto::{
     ws::{self, Deframer, Opcode, Role, Step, handshake},
 };
 
+use self::tls::Secured;
+pub use self::tls::{Asks, Security};
 use crate::{Arrived, Chunks, Inbox, Memory, Rng, Seen, hex, show};
 
 /// A client and what has come from it. Bytes are in the notation of [`hex()`].
@@ -32,6 +36,10 @@ pub struct Script {
     raw: Vec<u8>,
     /// Present once the upgrade is answered.
     deframer: Option<Deframer>,
+    /// Present where TLS is on the path.
+    tls: Option<Box<Secured>>,
+    /// Hold back what the server says in the next connection with TLS.
+    hold: bool,
     seen: VecDeque<Seen>,
     inbox: Inbox,
     until: Option<Instant>,
@@ -51,6 +59,8 @@ impl Script {
             control: VecDeque::new(),
             raw: Vec::new(),
             deframer: None,
+            tls: None,
+            hold: false,
             seen: VecDeque::new(),
             inbox: Inbox::default(),
             until: None,
@@ -101,6 +111,11 @@ impl Script {
     /// # Panics
     /// If the client refuses to.
     pub fn start(&mut self, start: &Start<'_>) {
+        self.tls = None;
+        self.begin(start);
+    }
+
+    fn begin(&mut self, start: &Start<'_>) {
         self.client.start(self.now, start).expect("a start");
         self.over = false;
         self.deframer = None;
@@ -160,14 +175,13 @@ impl Script {
     /// The server sends these bytes as they are.
     pub fn send_bytes(&mut self, mut bytes: &[u8]) {
         self.pump();
+        if self.tls.is_some() {
+            return self.send_secured(bytes);
+        }
         let mut rng = Rng::new(bytes.len() as u64);
         while !bytes.is_empty() && !self.over {
             let space = self.client.rx_space();
-            let max = match self.chunks {
-                Chunks::Whole => usize::MAX,
-                Chunks::Upto(n) => n,
-                Chunks::Random(n) => rng.between(1, n),
-            };
+            let max = self.chunks.next(&mut rng);
             let n = bytes.len().min(space.len()).min(max);
             assert!(n > 0, "the client has no room for: {}", show(bytes));
             space[..n].copy_from_slice(&bytes[..n]);
@@ -220,6 +234,12 @@ impl Script {
         self.seen.pop_front().expect("an event")
     }
 
+    /// The next event, if there is one.
+    pub fn next_event(&mut self) -> Option<Seen> {
+        self.pump();
+        self.seen.pop_front()
+    }
+
     /// The next event is a whole message.
     ///
     /// # Panics
@@ -257,8 +277,12 @@ impl Script {
     /// The server closes the byte stream.
     pub fn close(&mut self) {
         self.pump();
-        let fault = Fault::new(Rung::Tcp, Code::Closed);
-        self.client.closed(self.now, fault);
+        if self.tls.is_some() {
+            self.end_secured();
+        } else {
+            let fault = Fault::new(Rung::Tcp, Code::Closed);
+            self.client.closed(self.now, fault);
+        }
         self.pump();
         assert!(self.over, "a client whose stream is gone ends the attempt");
     }
@@ -290,6 +314,12 @@ impl Script {
     pub fn pump(&mut self) {
         loop {
             match self.client.poll_output(self.now) {
+                Output::Transmit(_) if self.tls.is_some() => {
+                    if !self.carry() {
+                        self.until = self.client.deadline();
+                        return;
+                    }
+                }
                 Output::Transmit(bytes) => {
                     assert!(!self.over, "bytes to send after the end");
                     let n = bytes.len();
@@ -298,7 +328,17 @@ impl Script {
                     self.deframe();
                 }
                 Output::Event(event) => {
-                    self.over |= matches!(event, Event::Failed(_) | Event::Disconnected);
+                    let ended = matches!(event, Event::Failed(_) | Event::Disconnected);
+                    self.over |= ended;
+                    let event = match event {
+                        Event::Failed(fault) => {
+                            Event::Failed(Self::explain(self.tls.as_deref(), fault))
+                        }
+                        event => event,
+                    };
+                    if let Some(tls) = self.tls.as_mut().filter(|_| ended) {
+                        tls.layer.close();
+                    }
                     let (seen, whole) = self.inbox.take(&event);
                     self.seen.extend(seen);
                     self.seen.extend(whole);
@@ -307,7 +347,9 @@ impl Script {
                 Output::Wait { until, reason } => {
                     self.until = until;
                     self.reason = reason;
-                    return;
+                    if !self.carry() {
+                        return;
+                    }
                 }
             }
         }

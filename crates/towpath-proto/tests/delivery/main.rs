@@ -7,6 +7,7 @@
 mod plan;
 mod promise;
 mod run;
+mod tls;
 
 use std::{
     io::Write,
@@ -14,10 +15,14 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use towpath_proto::mqtt::{QoS, Version};
-use towpath_sim::{Chunks, Direction, Log, Weather};
+use towpath_proto::{
+    Rung,
+    mqtt::{QoS, Version},
+    tls::{Renegotiation, Version as TlsVersion},
+};
+use towpath_sim::{Asks, Chunks, Direction, Log, Weather};
 
-use self::{plan::Plan, run::Tally};
+use self::{plan::Plan, run::Tally, tls::Tls};
 
 /// Runs a plan; if it fails, runs it again and prints the dialogue.
 fn run(plan: &Plan) -> Tally {
@@ -38,7 +43,34 @@ fn report(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Cuts the link at every byte of the plan's dialogue, both ways, in one-byte chunks and in whole ones.
+/// A plan for each way that has TLS: with the server asking for the certificate never, early, late; refused too.
+fn secured(qos: QoS) -> Vec<Plan> {
+    let (tls12, tls13) = (TlsVersion::Tls12, TlsVersion::Tls13);
+    let (v3, v5) = (Version::V311, Version::V5);
+    let mut plans = Vec::new();
+    for (version, ws, tls, asks, allows) in [
+        (v5, true, tls12, Asks::BeforeAnswer, true),
+        (v3, true, tls12, Asks::AfterAnswer, true),
+        (v3, true, tls13, Asks::BeforeAnswer, true),
+        (v5, false, tls12, Asks::BeforeAnswer, false),
+        (v5, false, tls12, Asks::AfterAnswer, true),
+        (v3, false, tls13, Asks::Never, true),
+    ] {
+        let mut security = tls::security(tls, asks);
+        if !allows {
+            security.renegotiation = Renegotiation::Never;
+        }
+        let mut plan = Plan::fixed(version, ws, qos);
+        plan.tls = Some(Tls::all(security));
+        plan.pipeline = version == v3;
+        plan.terms.forget = if asks == Asks::AfterAnswer { 2 } else { 0 };
+        plans.push(plan);
+    }
+    plans
+}
+
+/// Cuts the link at every byte of the plan's dialogue, both ways, in one-byte chunks and in whole ones; where there is
+/// TLS in one of them at each byte.
 fn cut_everywhere(plan: &Plan) -> Tally {
     let fair = run(plan);
     assert_eq!(
@@ -49,13 +81,16 @@ fn cut_everywhere(plan: &Plan) -> Tally {
     for (direction, total) in [(Direction::Up, fair.up), (Direction::Down, fair.down)] {
         assert!(total > 20, "a dialogue that is worth cutting");
         for at in 0..=total {
-            for chunks in [Chunks::Upto(1), Chunks::Whole] {
+            for (odd, chunks) in [Chunks::Upto(1), Chunks::Whole].into_iter().enumerate() {
+                if plan.tls.is_some() && (at + plan.seed) % 2 != odd as u64 {
+                    continue;
+                }
                 let mut plan = plan.clone();
                 plan.weather = vec![Weather {
                     chunks,
                     writes: chunks,
                     cut: Some((direction, at)),
-                    spares_the_other_way: at % 2 == 0,
+                    spares_the_other_way: at % 4 < 2,
                     ..Weather::FAIR
                 }];
                 all.add(&run(&plan));
@@ -80,6 +115,22 @@ fn cut_everywhere_with(qos: QoS) {
             }
         }
     }
+    // Each QoS has half of the ways with TLS.
+    let half = usize::from(qos == QoS::ExactlyOnce);
+    let mut secure = Tally::default();
+    for mut plan in secured(qos).into_iter().skip(half).step_by(2) {
+        plan.seed += half as u64;
+        secure.add(&cut_everywhere(&plan));
+    }
+    assert!(
+        secure.broken_tls * 3 > secure.schedules,
+        "cuts inside handshakes: {secure:?}"
+    );
+    assert!(
+        secure.renegotiated * 2 > secure.schedules,
+        "renegotiations: {secure:?}"
+    );
+    all.add(&secure);
     report(&format!(
         "every byte of a {qos:?} dialogue: {} schedules, {} cuts",
         all.schedules, all.broken
@@ -113,17 +164,21 @@ fn qos_2_holds_whichever_two_bytes_the_link_breaks_at() {
             .into_iter()
             .flat_map(|(direction, total)| (0..=total).map(move |at| (direction, at)))
             .collect();
-        for first in &cuts {
-            for second in &cuts {
-                plan.weather = [first, second]
-                    .map(|cut| Weather {
-                        cut: Some(*cut),
-                        ..Weather::FAIR
-                    })
-                    .to_vec();
-                all.add(&run(&plan));
-            }
-        }
+        cut_twice(&mut plan, &cuts, &mut all);
+    }
+    for (offset, mut plan) in secured(QoS::ExactlyOnce).into_iter().enumerate() {
+        plan.up.truncate(1);
+        plan.down.truncate(1);
+        let fair = run(&plan);
+        let ends = [(Direction::Up, fair.up), (Direction::Down, fair.down)];
+        // Too many for all pairs of them; each way has others.
+        let cuts: Vec<_> = ends
+            .into_iter()
+            .flat_map(|(direction, total)| (0..=total).map(move |at| (direction, at)))
+            .skip(offset)
+            .step_by(67)
+            .collect();
+        cut_twice(&mut plan, &cuts, &mut all);
     }
     report(&format!(
         "every two bytes of a QoS 2 dialogue: {} schedules, {} cuts",
@@ -131,6 +186,21 @@ fn qos_2_holds_whichever_two_bytes_the_link_breaks_at() {
     ));
     assert!(all.broken > all.schedules, "{all:?}");
     assert!(all.repeated > 100, "{all:?}");
+}
+
+/// Runs `plan` with every two of `cuts`, on its first and its second connection.
+fn cut_twice(plan: &mut Plan, cuts: &[(Direction, u64)], all: &mut Tally) {
+    for first in cuts {
+        for second in cuts {
+            plan.weather = [first, second]
+                .map(|cut| Weather {
+                    cut: Some(*cut),
+                    ..Weather::FAIR
+                })
+                .to_vec();
+            all.add(&run(plan));
+        }
+    }
 }
 
 /// TCP's checksum is weak and serial lines have none. What a flipped bit does can't be mended here, but it must not do
@@ -152,7 +222,7 @@ fn a_flipped_bit_neither_panics_nor_hangs() {
                         flip: Some((Direction::Down, at, 1 << bit)),
                         ..Weather::FAIR
                     }];
-                    arrived += run::survive(&plan);
+                    arrived += run::survive(&plan).0;
                     count += 1;
                 }
             }
@@ -162,6 +232,40 @@ fn a_flipped_bit_neither_panics_nor_hangs() {
         "{count} flipped bits, {arrived} messages all the same"
     ));
     assert!(count > 2_000 && arrived > count / 4);
+}
+
+/// With TLS a flipped bit is found out: nothing that was changed arrives, and the attempt ends with a fault of TLS. Only
+/// where the length of a record has grown, both sides wait for what does not come.
+#[test]
+fn a_flipped_bit_is_a_fault_of_tls() {
+    let (mut count, mut waited) = (0, 0);
+    for mut plan in secured(QoS::ExactlyOnce) {
+        plan.terms.lenient = true;
+        plan.terms.forget = 0;
+        let fair = run(&plan);
+        for (direction, total) in [(Direction::Up, fair.up), (Direction::Down, fair.down)] {
+            for at in 0..total {
+                let bit = 1 << (at % 8);
+                plan.weather = vec![Weather {
+                    chunks: if at % 2 == 0 {
+                        Chunks::Whole
+                    } else {
+                        Chunks::Random(9)
+                    },
+                    flip: Some((direction, at, bit)),
+                    ..Weather::FAIR
+                }];
+                let (_, fault) = run::survive(&plan);
+                let fault = fault.unwrap_or_else(|| panic!("{plan:?} does not notice"));
+                count += 1;
+                waited += u32::from(fault.rung != Rung::Tls);
+            }
+        }
+    }
+    report(&format!(
+        "{count} flipped bits under TLS, {waited} waited in vain"
+    ));
+    assert!(waited * 20 < count, "{waited} of {count}");
 }
 
 /// The schedules numbered `from`, `from + step`, ... below `end`.

@@ -8,6 +8,8 @@ use towpath_proto::{
 };
 use towpath_sim::{Chunks, Direction, Memory, Rng, Terms, Weather};
 
+use crate::tls::Tls;
+
 /// A schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -17,6 +19,7 @@ pub(crate) struct Plan {
     /// Every other connection has the other version.
     pub(crate) changes_version: bool,
     pub(crate) ws: bool,
+    pub(crate) tls: Option<Tls>,
     /// Receive, transmit, store and alias buffers of fixed size; none: they grow.
     pub(crate) device: Option<[usize; 4]>,
     pub(crate) terms: Terms,
@@ -49,6 +52,7 @@ impl Plan {
             version,
             changes_version: false,
             ws,
+            tls: None,
             device: None,
             terms: Terms::default(),
             pipeline: false,
@@ -70,6 +74,7 @@ impl Plan {
         let rng = &mut rng;
         let version = rng.pick(&[Version::V311, Version::V5]);
         let ws = rng.chance(50);
+        let tls = rng.chance(50).then(|| Tls::random(rng));
         let device = rng.chance(50).then(|| sizes(rng, ws));
         let window = if rng.chance(50) {
             rng.between(1, 4)
@@ -86,12 +91,15 @@ impl Plan {
             Some(_) => (messages(rng, 100), messages(rng, 500)),
             None => (messages(rng, 700), messages(rng, 1500)),
         };
-        let weather = (0..rng.between(0, 4)).map(|_| weather(rng, ws)).collect();
+        let weather = (0..rng.between(0, 4))
+            .map(|_| weather(rng, ws, tls.is_some()))
+            .collect();
         Self {
             seed,
             version,
             changes_version: rng.chance(10),
             ws,
+            tls,
             device,
             terms: terms(rng, receive_maximum),
             pipeline: rng.chance(40),
@@ -173,24 +181,29 @@ fn terms(rng: &mut Rng, window: u16) -> Terms {
     }
 }
 
-fn chunks(rng: &mut Rng) -> Chunks {
-    match rng.below(4) {
-        0 => Chunks::Whole,
-        1 => Chunks::Upto(1),
-        2 => Chunks::Random(7),
+/// With TLS there are more bytes, and fewer of the schedules take them one by one.
+fn chunks(rng: &mut Rng, tls: bool) -> Chunks {
+    match rng.below(if tls { 12 } else { 4 }) {
+        0 => Chunks::Upto(1),
+        1 => Chunks::Random(7),
+        2 | 4..=7 => Chunks::Whole,
         _ => Chunks::Random(100),
     }
 }
 
-fn weather(rng: &mut Rng, ws: bool) -> Weather {
+fn weather(rng: &mut Rng, ws: bool, tls: bool) -> Weather {
     let direction = rng.pick(&[Direction::Up, Direction::Down]);
-    // The upgrade takes about 170 bytes up and 130 down; most cuts are to come later.
-    let from = if ws && rng.chance(80) { 130 } else { 0 };
+    // The upgrade takes about 170 bytes up and 130 down; most cuts are to come later. TLS takes 200 to 1200, and half
+    // of the cuts are to come inside its handshakes.
+    let mut from = if ws && rng.chance(80) { 130 } else { 0 };
+    if tls {
+        from += rng.pick(&[0, 150, 400, 800]);
+    }
     let at = from + rng.below(rng.clone().pick(&[40, 120, 400]));
     let stalls = rng.chance(10);
     Weather {
-        chunks: chunks(rng),
-        writes: chunks(rng),
+        chunks: chunks(rng, tls),
+        writes: chunks(rng, tls),
         delay: Duration::from_millis(rng.pick(&[0, 0, 0, 3, 40])),
         cut: (!stalls).then_some((direction, at as u64)),
         spares_the_other_way: rng.chance(50),

@@ -60,6 +60,16 @@ fn assert_rising_within_connections(arrivals: impl Iterator<Item = (u32, usize)>
     }
 }
 
+/// What arrived is what was sent, whatever happened on the way.
+pub(crate) fn intact(run: &Run<'_>) {
+    for heard in &run.pair.server.heard {
+        serial(Direction::Up, &heard.topic, &heard.payload);
+    }
+    for (_, arrived) in &run.pair.messages {
+        serial(Direction::Down, &arrived.topic, &arrived.payload);
+    }
+}
+
 /// Everything that the schedule promised.
 pub(crate) fn check(run: &Run<'_>) {
     check_up(run);

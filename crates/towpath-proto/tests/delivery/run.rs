@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use towpath_proto::{
-    Code, Upgrade,
+    Code, Fault, Rung, Upgrade,
     client::{Outgoing, Start},
     mqtt::{
         QoS, Version,
@@ -25,6 +25,12 @@ pub(crate) struct Tally {
     /// Links that broke or stalled under an open connection.
     pub(crate) broken: u64,
     pub(crate) refused: u64,
+    /// Attempts that broke inside a handshake or a renegotiation.
+    pub(crate) broken_tls: u64,
+    /// Attempts that one side ended with an alert or because of a renegotiation.
+    pub(crate) refused_tls: u64,
+    /// Renegotiations that were completed.
+    pub(crate) renegotiated: u64,
     pub(crate) timeouts: u64,
     pub(crate) farewells: u64,
     /// Messages that arrived as a whole, each way, repetitions included.
@@ -52,6 +58,9 @@ impl Tally {
         self.connections += other.connections;
         self.broken += other.broken;
         self.refused += other.refused;
+        self.broken_tls += other.broken_tls;
+        self.refused_tls += other.refused_tls;
+        self.renegotiated += other.renegotiated;
         self.timeouts += other.timeouts;
         self.farewells += other.farewells;
         self.arrived[0] += other.arrived[0];
@@ -70,6 +79,9 @@ impl Tally {
         for (what, count) in [
             ("broken links", self.broken),
             ("refusals", self.refused),
+            ("handshakes that broke", self.broken_tls),
+            ("refusals by TLS", self.refused_tls),
+            ("renegotiations", self.renegotiated),
             ("timeouts", self.timeouts),
             ("farewells", self.farewells),
             ("messages up", self.arrived[0]),
@@ -150,8 +162,8 @@ pub(crate) fn run(plan: &Plan, log: Log) -> Tally {
 }
 
 /// Runs one connection of `plan`, on which bytes may change: nothing can be promised then, except that both ends come
-/// to rest and the attempt ends. Tells how many messages arrived.
-pub(crate) fn survive(plan: &Plan) -> usize {
+/// to rest and the attempt ends. Tells how many messages arrived, and the fault if there was one.
+pub(crate) fn survive(plan: &Plan) -> (usize, Option<Fault>) {
     let mut run = Run::new(plan, Log::Off);
     run.connect();
     while !run.pair.is_over() && run.act() {
@@ -159,10 +171,17 @@ pub(crate) fn survive(plan: &Plan) -> usize {
     }
     run.pair.drive();
     run.pair.advance(Duration::from_secs(200));
+    let fault = run.pair.seen.iter().find_map(|seen| match seen {
+        Seen::Failed(fault) => Some(*fault),
+        _ => None,
+    });
     if !run.pair.is_over() {
         run.pair.break_up();
     }
-    run.pair.messages.len()
+    if plan.tls.is_some() {
+        promise::intact(&run);
+    }
+    (run.pair.messages.len(), fault)
 }
 
 impl<'p> Run<'p> {
@@ -195,7 +214,7 @@ impl<'p> Run<'p> {
                 return;
             }
         }
-        panic!("no end: {:?} {:?}", self.pair.client, self.pair.server);
+        panic!("no end: {:?}", self.pair);
     }
 
     fn nothing_to_do(&self) -> bool {
@@ -239,6 +258,11 @@ impl<'p> Run<'p> {
             subprotocols: "mqtt",
             headers: &[],
         });
+        if let Some(tls) = &plan.tls {
+            start.secured = true;
+            self.tally.renegotiated += u64::from(self.pair.renegotiations());
+            self.pair.security = tls.of(number).clone();
+        }
         start.pipeline = plan.pipeline;
         start.manual_acks = plan.manual_acks;
         // Chunks stay as they were when nothing breaks any more.
@@ -385,6 +409,7 @@ impl<'p> Run<'p> {
                     Code::ConnackTimeout | Code::PingTimeout | Code::UpgradeTimeout => {
                         self.tally.broken += 1;
                     }
+                    code if fault.rung == Rung::Tls => self.tls_failed(code),
                     _ => panic!("the attempt failed: {fault}"),
                 },
                 Seen::Connected { .. } | Seen::Disconnected => {}
@@ -393,8 +418,30 @@ impl<'p> Run<'p> {
         }
     }
 
+    fn tls_failed(&mut self, code: Code) {
+        match code {
+            Code::TlsClosed
+            | Code::TlsTimeout
+            | Code::RenegotiationTimeout
+            | Code::ClientCertificateUnanswered => {
+                self.tally.broken += 1;
+                self.tally.broken_tls += 1;
+            }
+            Code::TlsAlert
+            | Code::NoCommonSuite
+            | Code::NoCommonVersion
+            | Code::ClientCertificateMissing
+            | Code::RenegotiationOff
+            | Code::RenegotiationLate
+            | Code::RenegotiationInsecure
+            | Code::RenegotiationIdentity => self.tally.refused_tls += 1,
+            _ => panic!("TLS failed: {code:?}"),
+        }
+    }
+
     fn tally(mut self) -> Tally {
         let mut tally = std::mem::take(&mut self.tally);
+        tally.renegotiated += u64::from(self.pair.renegotiations());
         tally.schedules = 1;
         tally.connections = self.pair.connections.into();
         let heard = &self.pair.server.heard;

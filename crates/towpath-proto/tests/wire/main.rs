@@ -11,6 +11,7 @@ mod poll;
 mod qos;
 mod resume;
 mod subscribe;
+mod tls;
 mod websocket;
 
 use towpath_proto::{
