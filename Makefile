@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit doctest interop mqtt ws nostd bench bench-smoke lint fmt clippy doc deny fuzz
+.PHONY: help demo test unit doctest interop mqtt tls tls-device ws nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz
 
 # Debian keeps mosquitto in sbin, which an ordinary user's PATH lacks.
 export PATH := $(PATH):/usr/sbin
@@ -15,42 +15,60 @@ if-there = $(if $(wildcard $1),$2,scripts/left-out "$1 is not in this tree")
 # fuzz, interop and bench are workspaces of their own, so that their dependencies stay out of the main lock file.
 SIDE_WORKSPACES := $(patsubst %/Cargo.toml,%,$(wildcard fuzz/Cargo.toml interop/Cargo.toml bench/Cargo.toml))
 
+# What building with both TLS libraries needs: OpenSSL's headers; for Mbed TLS cmake and libclang.
+BUILD_NEEDS := build-essential libssl-dev pkg-config cmake libclang-dev python3
+# The servers that interop/tls runs.
+TLS_PEERS := apache2-bin nginx-light libnginx-mod-stream mosquitto openssl gnutls-bin iproute2
+
 FUZZ_SECONDS ?= 10
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## A message over TCP and over WebSockets through a local Mosquitto, rung by rung
+demo: ## A message over TCP, WebSockets and TLS through a local Mosquitto, rung by rung
+	@scripts/need $(BUILD_NEEDS)
 	@scripts/demo
 
-test: unit doctest mqtt ws nostd ## All tests: the five stages below
+test: unit doctest mqtt tls tls-device ws nostd nostd-tls ## All tests: the eight stages below
 unit: ## Unit and integration tests of the workspace
-	@scripts/need build-essential mosquitto openssl
+	@scripts/need $(BUILD_NEEDS) mosquitto openssl
 	@$(STAGE) unit scripts/test-workspace
 doctest: ## The examples in the documentation
+	@scripts/need $(BUILD_NEEDS)
 	@$(STAGE) doctest cargo test --workspace --doc
 mqtt: ## Against mosquitto, killed and restarted too, and against servers that are no brokers (interop/mqtt)
-	@$(if $(wildcard interop/mqtt),scripts/need build-essential mosquitto openssl python3,:)
-	@$(STAGE) mqtt $(call if-there,interop/mqtt,scripts/test-workspace interop)
+	@$(if $(wildcard interop/mqtt),scripts/need $(BUILD_NEEDS) mosquitto openssl,:)
+	@$(STAGE) mqtt $(call if-there,interop/mqtt,scripts/test-workspace interop mqtt)
+tls: ## TLS against Apache, nginx, mosquitto, OpenSSL and GnuTLS, in network namespaces (interop/tls)
+	@$(if $(wildcard interop/tls),scripts/need $(BUILD_NEEDS) $(TLS_PEERS),:)
+	@$(STAGE) tls $(call if-there,interop/tls/run.sh,interop/tls/run.sh)
+tls-device: ## Mbed TLS with a device's limits: its own errors, its heap
+	@scripts/need $(BUILD_NEEDS) openssl
+	@$(STAGE) tls-device scripts/test-mbed-device
 ws: ## The WebSocket client against a third-party conformance suite
-	@$(if $(wildcard interop/websocket/run.sh),scripts/need build-essential python3-venv,:)
+	@$(if $(wildcard interop/websocket/run.sh),scripts/need $(BUILD_NEEDS) python3-venv,:)
 	@$(STAGE) ws $(call if-there,interop/websocket/run.sh,interop/websocket/run.sh)
-interop: mqtt ws ## Both of the above
+interop: mqtt tls ws ## All three of the above
 nostd: ## towpath-proto and towpath's embedded face for a Cortex-M33: no std, no alloc
 	@$(STAGE) nostd scripts/build-nostd
+nostd-tls: ## Mbed TLS behind the same trait for a Cortex-M33, linked with newlib
+	@$(STAGE) nostd-tls scripts/build-mbed-nostd
 
 bench: ## All benchmarks
+	@$(if $(wildcard bench/run.sh),scripts/need $(BUILD_NEEDS),:)
 	@$(STAGE) bench $(call if-there,bench/run.sh,bench/run.sh)
 bench-smoke: ## The benchmarks, just long enough to see that they run
+	@$(if $(wildcard bench/run.sh),scripts/need $(BUILD_NEEDS),:)
 	@$(STAGE) bench-smoke $(call if-there,bench/run.sh,bench/run.sh --quick --check bench/targets.toml)
 
 lint: fmt clippy doc deny ## Format, clippy, documentation, licences; no warning passes
 fmt: ## Formatting of every workspace
 	@$(STAGE) fmt scripts/each-workspace $(SIDE_WORKSPACES) -- cargo fmt --all --check
 clippy: ## clippy on every target of every workspace
-	@scripts/need build-essential
+	@scripts/need $(BUILD_NEEDS)
 	@$(STAGE) clippy scripts/each-workspace $(SIDE_WORKSPACES) -- cargo clippy --workspace --all-targets --quiet -- -D warnings
 doc: ## The documentation builds, private items too, and every link leads somewhere
+	@scripts/need $(BUILD_NEEDS)
 	@RUSTDOCFLAGS="-D warnings" $(STAGE) doc cargo doc --workspace --no-deps --document-private-items --quiet
 deny: ## Licences, duplicate versions and sources of all dependencies
 	@$(STAGE) deny scripts/deny

@@ -232,7 +232,7 @@ codes! {
     TlsNumberTooLarge, Local, Tls, "an RSA key is larger than the TLS library's numbers", "Raise MBEDTLS_MPI_MAX_SIZE; RSA-4096 needs 512.";
     // TLS: the server's certificate.
     ServerCertificateUntrusted, Peer, Tls, "the server's certificate leads to no root that is trusted", "Give its root with --cafile; a middlebox that inspects TLS looks the same.";
-    ServerChainIncomplete, Peer, Tls, "the server sent its own certificate without the one that signed it", "Let the server send the whole chain, or give the missing certificate with --cafile.";
+    ServerChainIncomplete, Peer, Tls, "the server sent its own certificate without the one that signed it", "Let the server send the whole chain; if a CA of your own signed it, give that with --cafile.";
     ServerCertificateExpired, Peer, Tls, "the server's certificate has expired", "Renew it; if it is valid, the clock of this device is wrong.";
     ServerCertificateFuture, Peer, Tls, "the server's certificate is not valid yet", "Set the clock of this device; if it is right, the certificate was issued for later.";
     ServerCertificateName, Peer, Tls, "the server's certificate is for another name", "Use a name or an address that the certificate bears.";
@@ -249,7 +249,7 @@ codes! {
     RenegotiationOff, Peer, Tls, "the server asked for a TLS renegotiation, which this side does not allow", "It wants a client certificate: give --cert and --key, with which one is allowed until CONNACK; on a device enable MBEDTLS_SSL_RENEGOTIATION and switch it on at run time.";
     RenegotiationAgain, Peer, Tls, "the server asked for a second TLS renegotiation", "One is allowed; let the server ask for the certificate once.";
     RenegotiationLate, Peer, Tls, "the server asked for a TLS renegotiation after CONNACK", "Let the server ask for the certificate before it accepts the connection.";
-    RenegotiationInsecure, Peer, Tls, "the server asked for a TLS renegotiation without RFC 5746", "The server's TLS is unsafe; update it, or let it ask in the first handshake.";
+    RenegotiationInsecure, Peer, Tls, "the server's TLS has no secure renegotiation (RFC 5746)", "Update the server's TLS: without it somebody in between could put bytes in front of a connection.";
     RenegotiationIdentity, Peer, Tls, "the server came to the TLS renegotiation with another certificate", "Somebody may stand in between; a load balancer over unlike servers also does this.";
     RenegotiationTimeout, Path, Millis, "the TLS renegotiation did not come to its end", "Raise the time for a rung; a slow device, or a server that waits for more, is the usual cause.";
     // Either layer, when the peer turns out to speak something else.

@@ -1,21 +1,22 @@
 //! Mosquitto as a child process with a configuration and a folder of its own.
 
 use std::{
-    env,
     fmt::Write as _,
     fs,
-    io::ErrorKind,
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use towpath::{QoS, Version};
 
-use crate::{Peer, Port, Via, Way, wait_for};
+use crate::{
+    Folder, Peer, Port, Via, Way,
+    daemon::{program, run},
+    wait_for,
+};
 
 /// How long the broker may take to start, or to do what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -96,7 +97,7 @@ impl Setup {
 #[derive(Debug)]
 pub struct Broker {
     child: Option<Child>,
-    folder: PathBuf,
+    folder: Folder,
     tcp: Port,
     ws: Port,
     tls: Option<Port>,
@@ -105,15 +106,9 @@ pub struct Broker {
 
 impl Broker {
     fn start(setup: &Setup) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("towpath-mosquitto-{}-{count}", process::id()));
-        // What a killed run with the same process id may have left.
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a temporary folder");
         let mut broker = Self {
             child: None,
-            folder,
+            folder: Folder::new("mosquitto"),
             tcp: Port::claim(),
             ws: Port::claim(),
             tls: setup.tls.then(Port::claim),
@@ -130,7 +125,7 @@ impl Broker {
         let mut text = String::from("user root\nlog_type all\nlog_timestamp false\n");
         text.push_str(&setup.lines);
         if setup.persistent {
-            let folder = self.folder.display();
+            let folder = self.folder().display();
             let _ = write!(
                 text,
                 "persistence true\npersistence_location {folder}/\n\
@@ -217,13 +212,13 @@ impl Broker {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.folder.file(name)
     }
 
     /// Its own folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// The port for a way to carry MQTT.
@@ -260,17 +255,12 @@ impl Broker {
     /// If it runs already, or does not start.
     pub fn restart(&mut self) {
         assert!(self.child.is_none(), "the broker runs already");
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path("log"))
-            .expect("the log");
         let child = Command::new(program("mosquitto"))
             .arg("-c")
             .arg(self.path("mosquitto.conf"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(self.folder.open_log())
             .spawn();
         self.child = Some(child.expect("mosquitto is installed"));
         self.starts += 1;
@@ -323,9 +313,7 @@ impl Broker {
     /// Everything that the broker logged, over all its starts.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read(self.path("log"))
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        self.folder.log()
     }
 
     /// How many lines of the log contain all of `words`.
@@ -369,30 +357,5 @@ impl Drop for Broker {
             let _ = child.kill();
             let _ = child.wait();
         }
-        if thread::panicking() {
-            let log = self.log();
-            let from = log.len().saturating_sub(20_000);
-            let from = (from..).find(|at| log.is_char_boundary(*at)).unwrap_or(0);
-            eprintln!("--- the end of mosquitto's log\n{}--- end", &log[from..]);
-        }
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// Debian keeps servers in a folder that an ordinary user's PATH lacks.
-fn program(name: &str) -> PathBuf {
-    let server = Path::new("/usr/sbin").join(name);
-    if server.exists() { server } else { name.into() }
-}
-
-fn run(name: &str, arguments: &[&str]) {
-    match Command::new(program(name)).args(arguments).output() {
-        Ok(output) => assert!(
-            output.status.success(),
-            "{name}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) if error.kind() == ErrorKind::NotFound => panic!("{name} is not installed"),
-        Err(error) => panic!("{name}: {error}"),
     }
 }

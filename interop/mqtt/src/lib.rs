@@ -2,6 +2,7 @@
 //! against a real broker share.
 
 mod broker;
+mod daemon;
 mod peer;
 mod port;
 mod relay;
@@ -10,6 +11,7 @@ mod way;
 
 pub use self::{
     broker::{Broker, Setup},
+    daemon::{Folder, program, run},
     peer::{Peer, Source, described, wait_for},
     port::Port,
     relay::Relay,

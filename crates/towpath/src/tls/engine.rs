@@ -1,7 +1,5 @@
 //! The back-ends as one type.
 
-#[cfg(feature = "mbed")]
-use std::sync::Arc;
 use std::sync::OnceLock;
 
 use towpath_proto::{
@@ -20,7 +18,7 @@ pub(crate) enum Context {
     #[cfg(feature = "openssl")]
     OpenSsl(towpath_tls_openssl::Context),
     #[cfg(feature = "mbed")]
-    Mbed(Arc<towpath_tls_mbed::Context>),
+    Mbed(towpath_tls_mbed::Context),
 }
 
 /// The records of an Mbed TLS connection that wait to be decrypted, and those that wait to be sent, bytes.
@@ -66,7 +64,7 @@ impl Context {
                         can.versions,
                         towpath_tls_mbed::Context::new,
                     )
-                    .map(|context| Self::Mbed(Arc::new(context)))
+                    .map(Self::Mbed)
             }
         }
     }
@@ -85,8 +83,7 @@ impl Context {
             #[cfg(feature = "mbed")]
             Self::Mbed(context) => {
                 let (rx, tx) = MBED_BUFFERS;
-                Engine::Mbed(towpath_tls_mbed::Context::connect(
-                    context,
+                Engine::Mbed(context.connect(
                     Growable::new(rx),
                     Growable::new(tx),
                     session.as_deref(),
