@@ -15,6 +15,9 @@ need libmosquitto-dev /usr/include/mosquitto.h
 need libpaho-mqtt-dev /usr/include/MQTTAsync.h
 need valgrind valgrind
 need gcc gcc
+need pkg-config pkg-config
+need libssl-dev /usr/include/openssl/ssl.h
+need openssl openssl
 need libc6-dev /usr/include/stdio.h
 if [ -n "$missing" ]; then
     if [ "$(id -u)" != 0 ]; then

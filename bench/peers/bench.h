@@ -20,6 +20,7 @@ struct job {
     int count;
     int payload_length;
     char *payload;
+    const char *ca; /* where the operation uses TLS */
 };
 
 struct cpu_clock {
@@ -48,6 +49,12 @@ static struct job parse_job(int argc, char **argv)
         .count = atoi(argv[3]),
         .payload_length = atoi(argv[4]),
     };
+    if (strstr(job.op, "tls") != NULL) {
+        job.ca = getenv("BENCH_CA");
+        if (job.ca == NULL) {
+            fail("BENCH_CA", "not set");
+        }
+    }
     job.payload = malloc(job.payload_length + 1);
     if (job.payload == NULL) {
         fail("payload", "out of memory");

@@ -49,7 +49,7 @@ static void on_message(struct mosquitto *m, void *context, const struct mosquitt
     received++;
 }
 
-static struct mosquitto *open_client(int port)
+static struct mosquitto *open_client(const struct job *job)
 {
     int before = connected;
     struct mosquitto *m = mosquitto_new(NULL, true, NULL);
@@ -61,7 +61,10 @@ static struct mosquitto *open_client(int port)
     mosquitto_publish_callback_set(m, on_publish);
     mosquitto_message_callback_set(m, on_message);
     mosquitto_max_inflight_messages_set(m, WINDOW);
-    check("connect", mosquitto_connect(m, "127.0.0.1", port, KEEP_ALIVE_SECONDS));
+    if (job->ca != NULL) {
+        check("tls", mosquitto_tls_set(m, job->ca, NULL, NULL, NULL, NULL));
+    }
+    check("connect", mosquitto_connect(m, "127.0.0.1", job->port, KEEP_ALIVE_SECONDS));
     while (connected == before) {
         check("loop", mosquitto_loop(m, 1000, 1));
     }
@@ -76,7 +79,7 @@ static void publish(struct mosquitto *m, const struct job *job, int qos)
 
 static void run_pub0(const struct job *job)
 {
-    struct mosquitto *m = open_client(job->port);
+    struct mosquitto *m = open_client(job);
     struct cpu_clock start = read_clock();
     for (int sent = 0; sent < job->count; sent++) {
         publish(m, job, 0);
@@ -95,7 +98,7 @@ static void run_pub0(const struct job *job)
 
 static void run_pub1(const struct job *job)
 {
-    struct mosquitto *m = open_client(job->port);
+    struct mosquitto *m = open_client(job);
     struct cpu_clock start = read_clock();
     int sent = 0;
     while (acknowledged < job->count) {
@@ -110,7 +113,7 @@ static void run_pub1(const struct job *job)
 
 static void run_sub(const struct job *job)
 {
-    struct mosquitto *m = open_client(job->port);
+    struct mosquitto *m = open_client(job);
     check("subscribe", mosquitto_subscribe(m, NULL, TOPIC, 0));
     while (!subscribed) {
         check("loop", mosquitto_loop(m, 1000, 1));
@@ -142,10 +145,10 @@ static long resident_kb(void)
 /* Every step of the library happens in our calls, so there is nothing to wait for before reading. */
 static void run_idle(const struct job *job)
 {
-    open_client(job->port);
+    open_client(job);
     long before = resident_kb();
     for (int i = 0; i < job->count; i++) {
-        open_client(job->port);
+        open_client(job);
     }
     printf("memory %.4f\n", (double)(resident_kb() - before) / job->count);
     fflush(stdout);
@@ -155,13 +158,13 @@ int main(int argc, char **argv)
 {
     struct job job = parse_job(argc, argv);
     mosquitto_lib_init();
-    if (is_op(&job, "pub0")) {
+    if (is_op(&job, "pub0") || is_op(&job, "tls0")) {
         run_pub0(&job);
     } else if (is_op(&job, "pub1")) {
         run_pub1(&job);
-    } else if (is_op(&job, "sub")) {
+    } else if (is_op(&job, "sub") || is_op(&job, "sub-tls")) {
         run_sub(&job);
-    } else if (is_op(&job, "idle")) {
+    } else if (is_op(&job, "idle") || is_op(&job, "idle-tls")) {
         run_idle(&job);
     } else {
         fail("operation", job.op);

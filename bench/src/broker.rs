@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use crate::certificates::Certificates;
+use crate::measure::Transport;
 use crate::wire;
 
 const SETTINGS: &str = "\
@@ -29,15 +31,22 @@ const ATTEMPTS: usize = 5;
 
 pub struct Broker {
     child: Child,
+    /// Where subjects connect.
     pub port: u16,
+    /// Where plain MQTT is spoken.
+    pub plain: u16,
 }
 
+/// The listener that subjects use where it is not plain MQTT. A plain one is always there, because
+/// it shows when the broker is ready.
+pub type Secured<'a> = (Transport, &'a Certificates);
+
 impl Broker {
-    pub fn start(work: &Path) -> Result<Self, String> {
+    pub fn start(work: &Path, secured: Option<Secured<'_>>) -> Result<Self, String> {
         let program = find_program()?;
         let mut last = String::new();
         for _ in 0..ATTEMPTS {
-            match Self::start_on(&program, free_port()?, work) {
+            match Self::start_on(&program, work, secured) {
                 Ok(broker) => return Ok(broker),
                 Err(reason) => last = reason,
             }
@@ -45,11 +54,22 @@ impl Broker {
         Err(format!("mosquitto does not start: {last}"))
     }
 
-    fn start_on(program: &Path, port: u16, work: &Path) -> Result<Self, String> {
+    fn start_on(program: &Path, work: &Path, secured: Option<Secured<'_>>) -> Result<Self, String> {
+        let plain = free_port()?;
+        let (port, extra) = match secured {
+            None => (plain, String::new()),
+            Some((transport, certificates)) => {
+                let port = free_port()?;
+                (port, secured_listener(port, transport, certificates))
+            }
+        };
         let config = work.join(format!("mosquitto-{port}.conf"));
         let log = work.join(format!("mosquitto-{port}.log"));
-        fs::write(&config, format!("listener {port} 127.0.0.1\n{SETTINGS}"))
-            .map_err(|e| e.to_string())?;
+        fs::write(
+            &config,
+            format!("{SETTINGS}listener {plain} 127.0.0.1\n{extra}"),
+        )
+        .map_err(|e| e.to_string())?;
         let child = Command::new(program)
             .arg("-c")
             .arg(&config)
@@ -58,21 +78,21 @@ impl Broker {
             .stderr(File::create(&log).map_err(|e| e.to_string())?)
             .spawn()
             .map_err(|e| e.to_string())?;
-        let mut broker = Self { child, port };
-        broker.await_connack().map_err(|reason| {
+        let mut broker = Self { child, port, plain };
+        broker.await_connack(plain).map_err(|reason| {
             let said = fs::read_to_string(&log).unwrap_or_default();
             format!("{reason} {}", said.trim())
         })?;
         Ok(broker)
     }
 
-    fn await_connack(&mut self) -> Result<(), String> {
+    fn await_connack(&mut self, port: u16) -> Result<(), String> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("ended with {status}"));
             }
-            match wire::connect(self.port, "ready") {
+            match wire::connect(port, "ready") {
                 Ok(_) => return Ok(()),
                 Err(reason) if Instant::now() > deadline => return Err(reason),
                 Err(_) => thread::sleep(Duration::from_millis(5)),
@@ -86,6 +106,18 @@ impl Drop for Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn secured_listener(port: u16, transport: Transport, certificates: &Certificates) -> String {
+    let protocol = match transport {
+        Transport::Wss => "protocol websockets\n",
+        Transport::Tcp | Transport::Tls => "",
+    };
+    format!(
+        "listener {port} 127.0.0.1\n{protocol}certfile {}\nkeyfile {}\n",
+        certificates.server.display(),
+        certificates.key.display()
+    )
 }
 
 fn free_port() -> Result<u16, String> {

@@ -4,9 +4,11 @@
 //! OP PORT COUNT PAYLOAD`), so that every measurement has a process of its own.
 
 mod broker;
+mod certificates;
 mod measure;
 mod options;
 mod plan;
+mod relay;
 mod runner;
 mod subjects;
 mod table;
@@ -21,6 +23,7 @@ use std::{env, fs, thread};
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::json;
 
+use crate::certificates::Certificates;
 use crate::measure::Job;
 use crate::options::{HELP, Options, Order};
 use crate::runner::Runner;
@@ -88,10 +91,14 @@ fn conduct(mut options: Options) -> Result<(), String> {
     let target = env::var_os("BENCH_TARGET").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let work = target.join(format!("run-{}", process::id()));
     fs::create_dir_all(&work).map_err(|e| format!("{}: {e}", work.display()))?;
+    let certificates = plan::needs_tls(&options)
+        .then(|| Certificates::make(&work))
+        .transpose()?;
     let runner = Runner {
         program,
         peers: target.join("peers"),
         work,
+        certificates,
         time_limit: TIME_LIMIT,
     };
     let load = load_average();
@@ -139,6 +146,7 @@ fn print_results(options: &Options, table: &Table, load: &str) {
             "cores": cores,
             "load": load,
             "repeat": options.repeat,
+            "tls": table.suites,
             "rows": table.json(),
         });
         println!("{result:#}");
@@ -147,6 +155,9 @@ fn print_results(options: &Options, table: &Table, load: &str) {
             "{broker} on 127.0.0.1, {cores} cores, load {load}, median of {}\n",
             options.repeat
         );
+        for suite in &table.suites {
+            println!("{suite}\n");
+        }
         print!("{}", table.markdown());
     }
 }

@@ -1,7 +1,7 @@
 //! What one subject process is asked to do, and what it answers: one line on stdout, the same
 //! from Rust and from C, so that the runner need not know which it started.
 
-use std::{fmt, fs, str::FromStr, time::Duration, time::Instant};
+use std::{env, fmt, fs, str::FromStr, time::Duration, time::Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -18,18 +18,37 @@ pub enum Op {
     Pub0,
     Pub1,
     Sub,
+    /// `Pub0` over mqtts.
+    Tls0,
+    /// `Pub0` over wss.
+    Wss0,
+    /// `Sub` over mqtts.
+    SubTls,
     Idle,
+    IdleTls,
+    Connect12,
+    Resume12,
+    Connect13,
+    Resume13,
     Encode,
     Decode,
     Ws,
 }
 
 impl Op {
-    const NAMES: [(Op, &str); 7] = [
+    const NAMES: [(Op, &str); 15] = [
         (Op::Pub0, "pub0"),
         (Op::Pub1, "pub1"),
         (Op::Sub, "sub"),
+        (Op::Tls0, "tls0"),
+        (Op::Wss0, "wss0"),
+        (Op::SubTls, "sub-tls"),
         (Op::Idle, "idle"),
+        (Op::IdleTls, "idle-tls"),
+        (Op::Connect12, "connect12"),
+        (Op::Resume12, "resume12"),
+        (Op::Connect13, "connect13"),
+        (Op::Resume13, "resume13"),
         (Op::Encode, "encode"),
         (Op::Decode, "decode"),
         (Op::Ws, "ws"),
@@ -42,9 +61,62 @@ impl Op {
             .map_or("?", |(_, name)| name)
     }
 
-    pub fn needs_broker(self) -> bool {
-        matches!(self, Op::Pub0 | Op::Pub1 | Op::Sub | Op::Idle)
+    /// By which way this goes to the broker; `None`: it needs none.
+    pub fn transport(self) -> Option<Transport> {
+        match self {
+            Op::Pub0 | Op::Pub1 | Op::Sub | Op::Idle => Some(Transport::Tcp),
+            Op::Tls0 | Op::SubTls | Op::IdleTls => Some(Transport::Tls),
+            Op::Connect12 | Op::Resume12 | Op::Connect13 | Op::Resume13 => Some(Transport::Tls),
+            Op::Wss0 => Some(Transport::Wss),
+            Op::Encode | Op::Decode | Op::Ws => None,
+        }
     }
+
+    /// For the operations that only connect: which handshake.
+    pub fn handshake(self) -> Option<Handshake> {
+        let (tls13, resumed) = match self {
+            Op::Connect12 => (false, false),
+            Op::Resume12 => (false, true),
+            Op::Connect13 => (true, false),
+            Op::Resume13 => (true, true),
+            _ => return None,
+        };
+        Some(Handshake { tls13, resumed })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Tcp,
+    Tls,
+    Wss,
+}
+
+impl Transport {
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Transport::Tcp => "mqtt",
+            Transport::Tls => "mqtts",
+            Transport::Wss => "wss",
+        }
+    }
+}
+
+/// The version of TLS, the only one offered, and whether the session of the connection before is
+/// resumed.
+#[derive(Clone, Copy, Debug)]
+pub struct Handshake {
+    pub tls13: bool,
+    pub resumed: bool,
+}
+
+/// The environment variable that names the CA certificate to subjects that use TLS.
+pub const CA: &str = "BENCH_CA";
+
+/// The CA certificate in PEM.
+pub fn ca() -> Result<Vec<u8>, String> {
+    let file = env::var_os(CA).ok_or_else(|| format!("{CA} is not set"))?;
+    fs::read(file).map_err(|e| format!("{CA}: {e}"))
 }
 
 impl FromStr for Op {
@@ -58,7 +130,8 @@ impl FromStr for Op {
     }
 }
 
-/// One order to a subject. `count` is messages, packets, frames or connections.
+/// One order to a subject. `count` is messages, packets, frames or connections; `payload` is bytes,
+/// or where an operation only connects, the milliseconds for which it stays connected.
 #[derive(Clone, Copy, Debug)]
 pub struct Job {
     pub op: Op,

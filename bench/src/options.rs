@@ -10,6 +10,8 @@ usage: bench/run.sh [options]
   --count-pub0 N     messages of cpu/pub0 (1000000)
   --count-pub1 N     messages of cpu/pub1 (200000)
   --count-sub N      messages of cpu/sub (200000)
+  --count-tls N      messages of cpu/tls0 and cpu/wss0 (300000)
+  --connects N       connects of connect/* whose CPU time is taken (300)
   --connections N    connections of idle (1000)
   --payload BYTES    payload of cpu/* and ir/* (64)
   --only A,B         only rows whose id starts with one of these
@@ -26,6 +28,8 @@ pub struct Options {
     pub pub0: usize,
     pub pub1: usize,
     pub sub: usize,
+    pub tls: usize,
+    pub connects: usize,
     pub connections: usize,
     pub payload: usize,
     /// Message counts of the two callgrind runs whose difference is taken.
@@ -49,6 +53,8 @@ impl Options {
             pub0: 1_000_000,
             pub1: 200_000,
             sub: 200_000,
+            tls: 300_000,
+            connects: 300,
             connections: 1000,
             payload: 64,
             instruction_counts: [2000, 12_000],
@@ -65,6 +71,8 @@ impl Options {
             pub0: 50_000,
             pub1: 20_000,
             sub: 20_000,
+            tls: 50_000,
+            connects: 50,
             connections: 200,
             instruction_counts: [1000, 3000],
             ..Self::full()
@@ -84,6 +92,8 @@ impl Options {
                 "--count-pub0" => options.pub0 = count(value()?)?,
                 "--count-pub1" => options.pub1 = count(value()?)?,
                 "--count-sub" => options.sub = count(value()?)?,
+                "--count-tls" => options.tls = count(value()?)?,
+                "--connects" => options.connects = count(value()?)?,
                 "--connections" => options.connections = count(value()?)?,
                 "--payload" => options.payload = count(value()?)?,
                 "--only" => options.only = list(value()?),

@@ -1,10 +1,11 @@
 //! The rows of the table: what is run, how its cost is taken, and in which order.
 
-use crate::measure::{Job, Op, Report};
+use crate::measure::{Job, Op, Report, Transport};
 use crate::options::Options;
+use crate::relay;
 use crate::runner::Runner;
 use crate::subjects::{ALL, Subject};
-use crate::table::{Cell, CpuCost, Table};
+use crate::table::{Cell, ConnectCost, CpuCost, Table};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -32,6 +33,11 @@ enum Method {
     Memory {
         connections: usize,
     },
+    /// Connecting again and again: round trips and bytes through a relay, CPU without it.
+    Connect {
+        watched: usize,
+        timed: usize,
+    },
     /// `(Ir(high) - Ir(low)) / (high - low) / parts`
     Instructions {
         low: usize,
@@ -46,6 +52,9 @@ pub fn rows(options: &Options) -> Vec<Row> {
         (Op::Pub0, options.pub0),
         (Op::Pub1, options.pub1),
         (Op::Sub, options.sub),
+        (Op::Tls0, options.tls),
+        (Op::Wss0, options.tls),
+        (Op::SubTls, options.sub),
     ];
     let mut rows = Vec::new();
     for (op, count) in traffic {
@@ -101,18 +110,53 @@ pub fn rows(options: &Options) -> Vec<Row> {
             parts: payload,
         },
     }));
-    rows.push(Row {
-        id: "idle".into(),
-        label: format!("{} idle connections", options.connections),
+    let idle = [
+        (Op::Idle, "idle", "mqtt"),
+        (Op::IdleTls, "idle/tls", "mqtts"),
+    ];
+    rows.extend(idle.map(|(op, id, scheme)| Row {
+        id: id.into(),
+        label: format!("{} idle {scheme} connections", options.connections),
         unit: "kB per connection",
-        op: Op::Idle,
+        op,
         payload,
         method: Method::Memory {
             connections: options.connections,
         },
-    });
+    }));
+    rows.extend(connect_rows(options));
     rows.retain(|row| options.wants_row(&row.id));
     rows
+}
+
+fn connect_rows(options: &Options) -> [Row; 4] {
+    let ops = [
+        (Op::Connect12, "first", "1.2"),
+        (Op::Resume12, "resumed", "1.2"),
+        (Op::Connect13, "first", "1.3"),
+        (Op::Resume13, "resumed", "1.3"),
+    ];
+    ops.map(|(op, which, version)| Row {
+        id: format!("connect/{version}-{which}"),
+        label: format!("{which} connect, mqtts, TLS {version}"),
+        unit: "round trips behind TCP's, bytes out + in, client CPU ms",
+        op,
+        payload: 0,
+        method: Method::Connect {
+            watched: 3,
+            timed: options.connects,
+        },
+    })
+}
+
+/// Whether a row goes through TLS.
+pub fn needs_tls(options: &Options) -> bool {
+    let rows = rows(options);
+    rows.iter().any(|row| is_secured(row.op))
+}
+
+fn is_secured(op: Op) -> bool {
+    matches!(op.transport(), Some(Transport::Tls | Transport::Wss))
 }
 
 pub fn subjects(options: &Options) -> Vec<&'static Subject> {
@@ -131,6 +175,7 @@ pub fn carry_out(runner: &Runner, options: &Options) -> Table {
     let (counted, timed): (Vec<_>, Vec<_>) = pairs
         .into_iter()
         .partition(|&(row, _)| matches!(table.rows[row].method, Method::Instructions { .. }));
+    table.suites = suites(runner, &table, &timed);
     for repeat in 1..=options.repeat {
         for &(row, subject) in &timed {
             say(
@@ -149,6 +194,35 @@ pub fn carry_out(runner: &Runner, options: &Options) -> Table {
     table
 }
 
+/// What each subject agrees on with the broker where messages go through TLS.
+fn suites(runner: &Runner, table: &Table, pairs: &[(usize, usize)]) -> Vec<String> {
+    let mut found: Vec<(Option<u16>, Vec<&str>)> = Vec::new();
+    for &(row, subject) in pairs {
+        let (row, subject) = (&table.rows[row], table.subjects[subject]);
+        if !matches!(row.op, Op::Tls0 | Op::Wss0) {
+            continue;
+        }
+        let job = Job {
+            op: row.op,
+            port: 0,
+            count: 1,
+            payload: row.payload,
+        };
+        let watched = runner.run_watched(subject, job).ok();
+        let suite = watched.and_then(|(_, seen)| seen.first()?.suite);
+        match found.iter_mut().find(|(other, _)| *other == suite) {
+            Some((_, names)) if names.contains(&subject.name) => {}
+            Some((_, names)) => names.push(subject.name),
+            None => found.push((suite, vec![subject.name])),
+        }
+    }
+    let line = |(suite, names): (Option<u16>, Vec<&str>)| {
+        let suite = suite.map_or_else(|| "no ServerHello".to_owned(), relay::suite_name);
+        format!("{suite}: {}", names.join(", "))
+    };
+    found.into_iter().map(line).collect()
+}
+
 fn say(table: &Table, row: usize, subject: usize, what: &str) {
     eprintln!(
         "  {} {}{what}",
@@ -160,6 +234,9 @@ fn time_once(runner: &Runner, row: &Row, subject: &Subject) -> Cell {
     let (asked, count) = match row.method {
         Method::Cpu { count } => (count, count),
         Method::Memory { connections: all } => (all, all.min(subject.most_connections)),
+        Method::Connect { watched, timed } => {
+            return connect_once(runner, row, subject, watched, timed);
+        }
         Method::Instructions { .. } => unreachable!("counted, not timed"),
     };
     let job = Job {
@@ -183,6 +260,38 @@ fn time_once(runner: &Runner, row: &Row, subject: &Subject) -> Cell {
         Ok(Report::Done) => Cell::Failed("reported no measurement".into()),
         Err(reason) => Cell::Failed(reason),
     }
+}
+
+fn connect_once(
+    runner: &Runner,
+    row: &Row,
+    subject: &Subject,
+    watched: usize,
+    timed: usize,
+) -> Cell {
+    let job = |count, payload| Job {
+        op: row.op,
+        port: 0,
+        count,
+        payload,
+    };
+    let measure = || -> Result<Cell, String> {
+        let (_, seen) = runner.run_watched(subject, job(watched, relay::HOLD_MS))?;
+        let Report::Cpu { user, system, .. } = runner.run(subject, job(timed, 0))? else {
+            return Err("reported no CPU time".into());
+        };
+        let cpu_ms = (user + system) * 1e3 / timed as f64;
+        // The first is only there to give a session.
+        let counted = seen.into_iter().skip(1);
+        let cost = |seen: relay::Seen| ConnectCost {
+            round_trips: seen.round_trips as f64,
+            sent: seen.sent as f64,
+            received: seen.received as f64,
+            cpu_ms,
+        };
+        Ok(Cell::Connect(counted.map(cost).collect()))
+    };
+    measure().unwrap_or_else(Cell::Failed)
 }
 
 /// Instruction counts do not depend on what else runs, so one worker per core shares the work.

@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
-use crate::measure::{Job, Op, Report};
+use crate::certificates::Certificates;
+use crate::measure::{CA, Job, Op, Report, Transport};
+use crate::relay::{Relay, Seen};
 use crate::subjects::{Home, Subject};
 
 pub struct Runner {
@@ -20,6 +22,8 @@ pub struct Runner {
     pub peers: PathBuf,
     /// Scratch folder of this run: configuration, logs, callgrind output.
     pub work: PathBuf,
+    /// Present when a row needs TLS.
+    pub certificates: Option<Certificates>,
     pub time_limit: Duration,
 }
 
@@ -41,7 +45,19 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 impl Runner {
     /// Runs the job at full speed.
     pub fn run(&self, subject: &Subject, job: Job) -> Result<Report, String> {
-        self.with_broker(job, |job| self.converse(self.command(subject)?, job))
+        self.with_broker(job, |job, plain| {
+            self.converse(self.command(subject)?, job, plain)
+        })
+    }
+
+    /// Runs the job through a relay, and tells what each connection carried.
+    pub fn run_watched(&self, subject: &Subject, job: Job) -> Result<(Report, Vec<Seen>), String> {
+        self.with_broker(job, |mut job, plain| {
+            let relay = Relay::start(job.port)?;
+            job.port = relay.port;
+            let report = self.converse(self.command(subject)?, job, plain)?;
+            Ok((report, relay.seen()))
+        })
     }
 
     /// Instructions of the whole process, its start included.
@@ -54,7 +70,10 @@ impl Runner {
             .arg(format!("--callgrind-out-file={}", out.display()))
             .arg(plain.get_program())
             .args(plain.get_args());
-        self.with_broker(job, |job| self.converse(command, job))?;
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        self.with_broker(job, |job, plain| self.converse(command, job, plain))?;
         let profile = fs::read_to_string(&out).map_err(|e| format!("callgrind output: {e}"))?;
         let _ = fs::remove_file(&out);
         let total = profile.lines().find_map(|l| l.strip_prefix("totals: "));
@@ -64,10 +83,14 @@ impl Runner {
     }
 
     fn command(&self, subject: &Subject) -> Result<Command, String> {
-        match subject.home {
-            Home::Here(_) => Ok(self.here(subject.name)),
-            Home::Peer(file) => Ok(Command::new(self.peers.join(file))),
+        let mut command = match subject.home {
+            Home::Here(_) => self.here(subject.name),
+            Home::Peer(file) => Command::new(self.peers.join(file)),
+        };
+        if let Some(certificates) = &self.certificates {
+            command.env(CA, &certificates.ca);
         }
+        Ok(command)
     }
 
     fn here(&self, name: &str) -> Command {
@@ -84,17 +107,21 @@ impl Runner {
     fn with_broker<T>(
         &self,
         mut job: Job,
-        act: impl FnOnce(Job) -> Result<T, String>,
+        act: impl FnOnce(Job, u16) -> Result<T, String>,
     ) -> Result<T, String> {
-        if !job.op.needs_broker() {
-            return act(job);
-        }
-        let broker = Broker::start(&self.work)?;
+        let secured = match (job.op.transport(), &self.certificates) {
+            (None, _) => return act(job, 0),
+            (Some(Transport::Tcp), _) => None,
+            (Some(transport), Some(certificates)) => Some((transport, certificates)),
+            (Some(_), None) => return Err("no certificates were made".into()),
+        };
+        let broker = Broker::start(&self.work, secured)?;
         job.port = broker.port;
-        act(job)
+        act(job, broker.plain)
     }
 
-    fn converse(&self, mut command: Command, job: Job) -> Result<Report, String> {
+    /// `plain` is the port from which `sub` is fed.
+    fn converse(&self, mut command: Command, job: Job, plain: u16) -> Result<Report, String> {
         let log = self.scratch("stderr");
         let deadline = Instant::now() + self.time_limit;
         let mut subject = Owned(
@@ -108,7 +135,7 @@ impl Runner {
         );
         let lines = lines_of(&mut subject.0);
         let report = self
-            .await_report(&lines, deadline, job)
+            .await_report(&lines, deadline, job, plain)
             .and_then(|report| await_end(&lines, deadline).map(|()| report))
             .map_err(|reason| format!("{reason}{}", said(&log)))?;
         let status = subject.0.wait().map_err(|e| e.to_string())?;
@@ -124,11 +151,12 @@ impl Runner {
         lines: &Receiver<String>,
         deadline: Instant,
         job: Job,
+        plain: u16,
     ) -> Result<Report, String> {
         let mut feed: Option<Owned> = None;
         while Instant::now() < deadline {
             match lines.recv_timeout(LOOK_EVERY) {
-                Ok(line) if line == "ready" && job.op == Op::Sub => feed = Some(self.feed(job)?),
+                Ok(line) if line == "ready" => feed = Some(self.feed(job, plain)?),
                 Ok(line) => return line.parse(),
                 Err(RecvTimeoutError::Disconnected) => return Err("ended without a report".into()),
                 Err(RecvTimeoutError::Timeout) => check_feed(feed.as_mut())?,
@@ -138,9 +166,10 @@ impl Runner {
     }
 
     /// The messages of `sub` come from the cheapest publisher there is, in its own process.
-    fn feed(&self, job: Job) -> Result<Owned, String> {
+    fn feed(&self, job: Job, port: u16) -> Result<Owned, String> {
         let order = Job {
             op: Op::Pub0,
+            port,
             ..job
         };
         let child = self

@@ -17,8 +17,18 @@ pub struct CpuCost {
     pub rate: f64,
 }
 
+/// What one connect came to.
+#[derive(Clone, Copy)]
+pub struct ConnectCost {
+    pub round_trips: f64,
+    pub sent: f64,
+    pub received: f64,
+    pub cpu_ms: f64,
+}
+
 pub enum Cell {
     Cpu(Vec<CpuCost>),
+    Connect(Vec<ConnectCost>),
     /// `count` of what was measured; `fewer` when the row asks for more than the subject can hold.
     Number {
         runs: Vec<f64>,
@@ -33,6 +43,7 @@ impl Cell {
     pub fn value(&self) -> Option<f64> {
         match self {
             Cell::Cpu(runs) => Some(median(runs, |c| c.total)),
+            Cell::Connect(runs) => Some(median(runs, |c| c.round_trips)),
             Cell::Number { runs, .. } => Some(median(runs, |n| *n)),
             Cell::Failed(_) => None,
         }
@@ -48,6 +59,13 @@ impl Cell {
                 ];
                 format!("{total:.2} ({user:.2}), {rate:.0} k/s")
             }
+            Cell::Connect(runs) => format!(
+                "{}, {} + {}, {:.2} ms",
+                median(runs, |c| c.round_trips),
+                median(runs, |c| c.sent),
+                median(runs, |c| c.received),
+                median(runs, |c| c.cpu_ms)
+            ),
             Cell::Number { runs, count, fewer } => {
                 let only = if *fewer {
                     format!(" ({count} only)")
@@ -68,6 +86,12 @@ impl Cell {
                 "messages_per_second": median(runs, |c| c.rate),
                 "runs": runs.iter().map(|c| c.total).collect::<Vec<_>>(),
             }),
+            Cell::Connect(runs) => json!({
+                "value": self.value(),
+                "bytes_sent": median(runs, |c| c.sent),
+                "bytes_received": median(runs, |c| c.received),
+                "cpu_ms": median(runs, |c| c.cpu_ms),
+            }),
             Cell::Number { runs, count, .. } => {
                 json!({ "value": self.value(), "count": count, "runs": runs })
             }
@@ -79,6 +103,7 @@ impl Cell {
     fn join(&mut self, other: Cell) {
         match (self, other) {
             (Cell::Cpu(runs), Cell::Cpu(more)) => runs.extend(more),
+            (Cell::Connect(runs), Cell::Connect(more)) => runs.extend(more),
             (Cell::Number { runs, .. }, Cell::Number { runs: more, .. }) => runs.extend(more),
             (Cell::Failed(_), _) => {}
             (cell, other) => *cell = other,
@@ -108,6 +133,8 @@ fn short(value: f64) -> String {
 pub struct Table {
     pub rows: Vec<Row>,
     pub subjects: Vec<&'static Subject>,
+    /// What the subjects agreed on with the broker.
+    pub suites: Vec<String>,
     cells: BTreeMap<(usize, usize), Cell>,
 }
 
@@ -116,6 +143,7 @@ impl Table {
         Self {
             rows,
             subjects,
+            suites: Vec::new(),
             cells: BTreeMap::new(),
         }
     }

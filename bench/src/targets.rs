@@ -25,9 +25,7 @@ fn parse(text: &str) -> Result<Limits, String> {
         .flat_map(BTreeMap::keys)
         .find(|id| id.starts_with(NOT_COMPARABLE));
     match named {
-        Some(id) => Err(format!(
-            "`{id}` is a time: only instructions and kB can have a limit"
-        )),
+        Some(id) => Err(format!("`{id}` is a time: a row of time can have no limit")),
         None => Ok(limits),
     }
 }

@@ -34,7 +34,15 @@ pub const ALL: &[Subject] = &[
     Subject {
         name: "libmosquitto",
         home: Home::Peer("libmosquitto"),
-        ops: &[Op::Pub0, Op::Pub1, Op::Sub, Op::Idle],
+        ops: &[
+            Op::Pub0,
+            Op::Pub1,
+            Op::Sub,
+            Op::Tls0,
+            Op::SubTls,
+            Op::Idle,
+            Op::IdleTls,
+        ],
         // Its select() loop has several descriptors per client and stops at FD_SETSIZE, 1024.
         most_connections: 200,
     },

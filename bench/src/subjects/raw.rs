@@ -30,7 +30,7 @@ fn run(job: &Job) -> Result<Report, String> {
         Op::Idle => idle(job),
         Op::Encode => Ok(copy_packet(job)),
         Op::Ws => Ok(mask_frames(job)),
-        Op::Decode => unsupported(job),
+        _ => unsupported(job),
     }
 }
 

@@ -23,7 +23,15 @@ pub const OWN_TASK: Subject = Subject {
         Op::Pub0,
         Op::Pub1,
         Op::Sub,
+        Op::Tls0,
+        Op::Wss0,
+        Op::SubTls,
         Op::Idle,
+        Op::IdleTls,
+        Op::Connect12,
+        Op::Resume12,
+        Op::Connect13,
+        Op::Resume13,
         Op::Encode,
         Op::Decode,
         Op::Ws,
@@ -43,22 +51,25 @@ pub const HANDLE: Subject = Subject {
 pub const BLOCKING: Subject = Subject {
     name: "towpath blocking",
     home: Home::Here(blocking),
-    ops: &[Op::Pub0, Op::Pub1],
+    ops: &[Op::Pub0, Op::Pub1, Op::Tls0, Op::Wss0],
     most_connections: 0,
 };
 
 fn blocking(job: &Job) -> Result<Report, String> {
     match job.op {
-        Op::Pub0 | Op::Pub1 => publish(job, faces::publish_blocking),
+        Op::Pub0 | Op::Pub1 | Op::Tls0 | Op::Wss0 => publish(job, faces::publish_blocking),
         _ => unsupported(job),
     }
 }
 
 fn own_task(job: &Job) -> Result<Report, String> {
     match job.op {
-        Op::Pub0 | Op::Pub1 => publish(job, faces::publish_own),
-        Op::Sub => sub(job),
-        Op::Idle => idle(job),
+        Op::Pub0 | Op::Pub1 | Op::Tls0 | Op::Wss0 => publish(job, faces::publish_own),
+        Op::Sub | Op::SubTls => sub(job),
+        Op::Idle | Op::IdleTls => idle(job),
+        Op::Connect12 | Op::Resume12 | Op::Connect13 | Op::Resume13 => {
+            faces::connect(job).map_err(|e| e.to_string())
+        }
         Op::Encode => encode(job),
         Op::Decode => decode(job),
         Op::Ws => ws(job),
@@ -75,10 +86,10 @@ fn through_handle(job: &Job) -> Result<Report, String> {
 type Face = fn(&Job, QoS) -> Result<Report, Box<dyn std::error::Error>>;
 
 fn publish(job: &Job, face: Face) -> Result<Report, String> {
-    let qos = if job.op == Op::Pub0 {
-        QoS::AtMostOnce
-    } else {
+    let qos = if job.op == Op::Pub1 {
         QoS::AtLeastOnce
+    } else {
+        QoS::AtMostOnce
     };
     face(job, qos).map_err(|e| e.to_string())
 }

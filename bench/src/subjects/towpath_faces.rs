@@ -1,14 +1,17 @@
 //! The faces of towpath: publishing, receiving, and connections that do nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use towpath::tls::{self, TlsOptions};
 use towpath::tokio::{Client, Connection, Events};
 use towpath::{Event, Options, Outgoing, QoS, TopicName, Version};
 
 use crate::measure::{
-    CpuClock, Job, KEEP_ALIVE_SECONDS, Report, TOPIC, WINDOW, per_connection, say_ready, settled_kb,
+    CpuClock, Handshake, Job, KEEP_ALIVE_SECONDS, Report, TOPIC, Transport, WINDOW, ca,
+    per_connection, say_ready, settled_kb,
 };
 
 type Outcome = Result<Report, Box<dyn std::error::Error>>;
@@ -18,12 +21,35 @@ fn runtime() -> Result<Runtime, std::io::Error> {
 }
 
 /// MQTT 3.1.1 and a window of 100, as the peers.
-fn options(job: &Job, id: &str) -> Result<Options, towpath::Error> {
-    Ok(Options::new(&format!("mqtt://127.0.0.1:{}", job.port))?
+fn options(job: &Job, id: &str) -> Result<Options, Box<dyn std::error::Error>> {
+    let transport = job.op.transport().unwrap_or(Transport::Tcp);
+    let path = match transport {
+        Transport::Tcp | Transport::Tls => "",
+        Transport::Wss => "/mqtt",
+    };
+    let (scheme, port) = (transport.scheme(), job.port);
+    let options = Options::new(&format!("{scheme}://127.0.0.1:{port}{path}"))?
         .version(Version::V311)
         .client_id(id)
         .window(WINDOW as u16)
-        .keep_alive(KEEP_ALIVE_SECONDS))
+        .keep_alive(KEEP_ALIVE_SECONDS);
+    Ok(match transport {
+        Transport::Tcp => options,
+        Transport::Tls | Transport::Wss => options.tls(tls(job)?),
+    })
+}
+
+fn tls(job: &Job) -> Result<TlsOptions, String> {
+    let tls = TlsOptions::new().ca(ca()?);
+    Ok(match job.op.handshake() {
+        None => tls,
+        Some(Handshake { tls13: true, .. }) => only(tls, tls::Version::Tls13),
+        Some(Handshake { tls13: false, .. }) => only(tls, tls::Version::Tls12),
+    })
+}
+
+fn only(tls: TlsOptions, version: tls::Version) -> TlsOptions {
+    tls.versions(Some(version), Some(version))
 }
 
 /// Publishes `count` messages from the task that drives the connection.
@@ -114,7 +140,7 @@ pub fn idle(job: &Job) -> Outcome {
     let runtime = runtime()?;
     let (up, mut ups) = mpsc::channel::<Result<(), String>>(1);
     // They differ in their client identifiers alone, as the devices behind a gateway do.
-    let options = std::sync::Arc::new(options(job, "towpath")?);
+    let options = Arc::new(options(job, "towpath")?);
     let open = |i: usize| -> Result<(), towpath::Error> {
         let mut connection = Connection::sharing(&options, &format!("towpath-{i}"));
         let up = up.clone();
@@ -146,4 +172,32 @@ pub fn idle(job: &Job) -> Outcome {
         await_up()?;
     }
     Ok(per_connection(before, settled_kb(pause)?, job.count))
+}
+
+/// Connects once, and then `count` times while the clock runs. Where a session is resumed, all share
+/// their options; otherwise certificates are read each time.
+pub fn connect(job: &Job) -> Outcome {
+    let shared = match job.op.handshake() {
+        Some(Handshake { resumed: true, .. }) => Some(Arc::new(options(job, "towpath")?)),
+        _ => None,
+    };
+    let once = async || -> Result<(), Box<dyn std::error::Error>> {
+        let options = match &shared {
+            Some(shared) => shared.clone(),
+            None => Arc::new(options(job, "towpath")?),
+        };
+        let mut connection = Connection::connect(options).await?;
+        if job.payload > 0 {
+            tokio::time::sleep(Duration::from_millis(job.payload as u64)).await;
+        }
+        Ok(connection.disconnect().await?)
+    };
+    runtime()?.block_on(async {
+        once().await?;
+        let clock = CpuClock::start()?;
+        for _ in 0..job.count {
+            once().await?;
+        }
+        Ok(clock.stop()?)
+    })
 }

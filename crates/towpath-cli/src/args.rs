@@ -361,7 +361,7 @@ impl From<Mqtt> for Version {
 }
 
 impl Pub {
-    /// The topic, which [`parse`] has seen to.
+    /// The topic, which [`parse()`] has seen to.
     pub(crate) fn topic(&self) -> &str {
         self.topic.as_deref().unwrap_or_default()
     }

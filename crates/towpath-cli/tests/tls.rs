@@ -12,7 +12,7 @@ use std::fs;
 use common::{
     Broker, Ran, Subscriber, free_port, peer,
     pki::{HERE, KEY_PASSWORD, LIBRARIES, Pki, s_server},
-    ran, run, says, towpath,
+    run, says, towpath,
 };
 use serde_json::Value;
 
@@ -395,7 +395,7 @@ fn a_key_log_is_written_where_the_environment_or_the_option_says() {
     ];
     let mut command = towpath(&args);
     command.env("SSLKEYLOGFILE", path("by-environment"));
-    ran(command.spawn().unwrap()).ok();
+    common::ran(command.spawn().unwrap()).ok();
     let named = path("by-option");
     publish(&broker.mqtt, &pki, &["--keylog", named.to_str().unwrap()]).ok();
     for name in ["by-environment", "by-option"] {
@@ -408,7 +408,7 @@ fn a_key_log_is_written_where_the_environment_or_the_option_says() {
     let plain = Broker::start();
     let mut command = towpath(&["pub", &plain.mqtt, "t", "-m", "a"]);
     command.env("SSLKEYLOGFILE", path("by-nobody"));
-    ran(command.spawn().unwrap()).ok();
+    common::ran(command.spawn().unwrap()).ok();
     assert!(!path("by-nobody").exists());
 }
 

@@ -211,7 +211,7 @@ codes! {
     NetUnreachable, Path, Os, "the network is unreachable", "Check that this machine has a route and the address family.";
     ConnectTimeout, Path, Millis, "no answer to the connection request", "A firewall drops it, or the host is down; try port 443.";
     Reset, Path, Os, "the connection was reset", "The peer or a middlebox cut it; look at the peer's log. A TLS port does this to plain MQTT.";
-    Closed, Peer, Os, "the peer closed the connection", "Look at the peer's log; on a TLS port, use mqtts:// or wss://.";
+    Closed, Peer, Os, "the peer closed the connection", "Look at the peer's log; with mqtt:// or ws:// on a TLS port, use mqtts:// or wss://.";
     Io, Local, Os, "the operating system reported an error", "";
     // TLS: what this side brings along.
     TlsProfile, Usage, Os, "TLS can't be done as asked", "Change the setting named here, or take the other TLS back-end.";
@@ -251,6 +251,7 @@ codes! {
     RenegotiationLate, Peer, Tls, "the server asked for a TLS renegotiation after CONNACK", "Let the server ask for the certificate before it accepts the connection.";
     RenegotiationInsecure, Peer, Tls, "the server's TLS has no secure renegotiation (RFC 5746)", "Update the server's TLS: without it somebody in between could put bytes in front of a connection.";
     RenegotiationIdentity, Peer, Tls, "the server came to the TLS renegotiation with another certificate", "Somebody may stand in between; a load balancer over unlike servers also does this.";
+    RenegotiationClosed, Peer, Tls, "the connection ended inside the TLS renegotiation", "The server may want a client certificate, or refuse this one without saying so; look at its log.";
     RenegotiationTimeout, Path, Millis, "the TLS renegotiation did not come to its end", "Raise the time for a rung; a slow device, or a server that waits for more, is the usual cause.";
     // Either layer, when the peer turns out to speak something else.
     PeerSpeaksTls, Usage, Os, "the peer speaks TLS on this port", "Use mqtts:// or wss://, or the plain port.";

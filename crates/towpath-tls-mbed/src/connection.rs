@@ -222,6 +222,7 @@ impl<B: Buffer> Connection<B> {
             resumed: self.resuming && !seen,
             secure_renegotiation: secure || version == Version::Tls13,
             alpn,
+            certificate_requested: self.stage.certificate_requested,
         });
         self.forget_handshake();
         // Those of TLS 1.3 come later.

@@ -29,10 +29,11 @@ use crate::{
 const HANDSHAKE: c_int = sys::MBEDTLS_SSL_MSG_HANDSHAKE as c_int;
 
 impl Context {
-    /// A connection that has not begun: [`handshake`](Tls::handshake) does.
+    /// A connection that has not begun: [`handshake`](towpath_proto::tls::Tls::handshake) does.
     ///
-    /// `session` is what [`take_session`](Tls::take_session) gave for the same server. One that does not fit this
-    /// profile, or is no session, is left out; [`Agreed::resumed`] says whether it was resumed.
+    /// `session` is what [`take_session`](towpath_proto::tls::Tls::take_session) gave for the same server. One that does
+    /// not fit this profile, or is no session, is left out; [`resumed`](towpath_proto::tls::Agreed::resumed) says whether
+    /// it was taken.
     ///
     /// # Errors
     /// [`Code::ClockUnset`], or [`Code::TlsInternal`] when there is no memory.

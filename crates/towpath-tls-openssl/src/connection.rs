@@ -127,6 +127,7 @@ impl Connection {
             resumed,
             secure_renegotiation: secure,
             alpn,
+            certificate_requested: watch::lock(&self.watch).stage.certificate_requested,
         });
         Ok(())
     }
@@ -212,6 +213,10 @@ impl Tls for Connection {
         let result = self.stream.ssl_read(space);
         let came = self.outcome(result)?;
         self.check_identity()?;
+        if came.is_none() && watch::lock(&self.watch).take_later() {
+            // A ticket makes OpenSSL take a buffer for writing, and keep it until something is written.
+            ffi::free_buffers(&mut self.stream);
+        }
         Ok(came.unwrap_or(0))
     }
 

@@ -31,6 +31,7 @@ unsafe extern "C" {
     fn SSL_CTX_set_tlsext_max_fragment_length(ctx: *mut sys::SSL_CTX, mode: u8) -> c_int;
     fn SSL_set_options(ssl: *mut sys::SSL, options: u64) -> u64;
     fn SSL_clear_options(ssl: *mut sys::SSL, options: u64) -> u64;
+    fn SSL_free_buffers(ssl: *mut sys::SSL) -> c_int;
     fn SSL_renegotiate(ssl: *mut sys::SSL) -> c_int;
     fn SSL_renegotiate_pending(ssl: *const sys::SSL) -> c_int;
     fn SSL_verify_client_post_handshake(ssl: *mut sys::SSL) -> c_int;
@@ -117,6 +118,12 @@ pub(crate) fn offer_session(ssl: &mut SslRef, session: &SslSessionRef) -> bool {
 pub(crate) fn renegotiate<S>(stream: &mut SslStream<S>) -> Result<(), ErrorStack> {
     // SAFETY: the pointer is valid while the stream is borrowed, and the borrow is exclusive.
     done(unsafe { SSL_renegotiate(stream.ssl().as_ptr()) })
+}
+
+/// Lets go of the record buffers, which come again when they are needed. With something in them it does nothing.
+pub(crate) fn free_buffers<S>(stream: &mut SslStream<S>) {
+    // SAFETY: the pointer is valid while the stream is borrowed, and the borrow is exclusive.
+    unsafe { SSL_free_buffers(stream.ssl().as_ptr()) };
 }
 
 /// Whether a renegotiation was asked for and is not complete.

@@ -9,7 +9,7 @@ use towpath_proto::{
     tls::{Profile, Version, Versions},
 };
 
-use crate::cause::{material, profile as refused};
+use crate::cause::profile as refused;
 
 /// Sets the suites, and says which versions are left with them: suites of TLS 1.3 and those before have nothing in
 /// common, so a profile that names one kind only does not want the other version.
@@ -31,14 +31,14 @@ pub(crate) fn set_suites(
             (&mut since, builder.set_ciphersuites(name))
         };
         if set.is_err() {
-            return Err(material(&format!("suite not in this OpenSSL {suite}")));
+            return Err(refused(&format!("suite not in this OpenSSL {suite}")));
         }
         list.push(name);
     }
     if !before.is_empty() && builder.set_cipher_list(&before.join(":")).is_err()
         || !since.is_empty() && builder.set_ciphersuites(&since.join(":")).is_err()
     {
-        return Err(material("the suites are not usable together"));
+        return Err(refused("the suites are not usable together"));
     }
     let mut left = versions;
     if since.is_empty() {
@@ -69,7 +69,7 @@ fn known_suite(suite: &str) -> Result<&'static str, Fault> {
         ssl::cipher_name(suite)
     };
     if name == "(NONE)" {
-        return Err(material(&format!("unknown suite {suite}")));
+        return Err(refused(&format!("unknown suite {suite}")));
     }
     Ok(name)
 }
@@ -81,13 +81,13 @@ pub(crate) fn set_groups(builder: &mut SslContextBuilder, groups: &[&str]) -> Re
     }
     for group in groups {
         if !is_name(group) || builder.set_groups_list(group_name(group)).is_err() {
-            return Err(material(&format!("unknown group {group}")));
+            return Err(refused(&format!("unknown group {group}")));
         }
     }
     let list: Vec<_> = groups.iter().map(|group| group_name(group)).collect();
     builder
         .set_groups_list(&list.join(":"))
-        .map_err(|_| material("the groups are not usable together"))
+        .map_err(|_| refused("the groups are not usable together"))
 }
 
 /// OpenSSL's name of a group. The others have the same in both, such as `ffdhe2048` and `X25519MLKEM768`.
@@ -109,12 +109,12 @@ pub(crate) fn set_signatures(builder: &mut SslContextBuilder, list: &[&str]) -> 
     }
     for name in list {
         if !is_name(name) || builder.set_sigalgs_list(name).is_err() {
-            return Err(material(&format!("unknown signature algorithm {name}")));
+            return Err(refused(&format!("unknown signature algorithm {name}")));
         }
     }
     builder
         .set_sigalgs_list(&list.join(":"))
-        .map_err(|_| material("the signature algorithms are not usable together"))
+        .map_err(|_| refused("the signature algorithms are not usable together"))
 }
 
 /// Whether this can be one name: no list, no marker that OpenSSL would read, no end of a C string.

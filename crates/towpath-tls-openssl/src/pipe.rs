@@ -146,8 +146,8 @@ impl Pipe {
     pub(crate) fn transmitted(&mut self, n: usize) {
         self.sent = self.sent.saturating_add(n).min(self.tx.len());
         if self.sent == self.tx.len() {
-            // A buffer much larger than what just left was for another time.
-            if self.tx.capacity() > RX_MIN && self.tx.len() < self.tx.capacity() / 4 {
+            // A buffer much larger than what left since it was empty was for another time.
+            if self.tx.capacity() > RX_MIN && self.tx.len() < self.tx.capacity() / 16 {
                 self.tx = Vec::new();
             }
             self.tx.clear();

@@ -50,6 +50,8 @@ pub(crate) struct Watch {
     pub(crate) impostor: bool,
     /// The server finished a handshake after the first one, and its certificate was not compared since.
     again: bool,
+    /// The server sent a handshake message after the first handshake.
+    later: bool,
     session: Option<SslSession>,
 }
 
@@ -178,6 +180,7 @@ impl Watch {
             message,
             len: u32::try_from(body.len()).unwrap_or(u32::MAX),
         });
+        self.later |= from == Side::Server && self.first.is_some();
         match (from, message) {
             (Side::Server, Message::SERVER_HELLO) => self.stage.server_hello = true,
             (Side::Server, Message::CERTIFICATE_REQUEST) => {
@@ -212,6 +215,11 @@ impl Watch {
     pub(crate) fn opened(&mut self, peer: Option<X509>) {
         self.first = peer;
         self.again = false;
+    }
+
+    /// Whether the server sent a handshake message after the first handshake, since the last look.
+    pub(crate) fn take_later(&mut self) -> bool {
+        core::mem::take(&mut self.later)
     }
 
     fn is_same(&self, now: Option<&X509Ref>) -> bool {

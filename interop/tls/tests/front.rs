@@ -217,12 +217,12 @@ async fn closed_at_each_step(backend: Backend) {
         (
             &[Handshake, Request, Ask, Swallow],
             Rung::Tls,
-            &[Code::TlsClosed],
+            &[Code::RenegotiationClosed],
         ),
         (
             &[Handshake, Request, Ask, AnswerFlight, Swallow],
             Rung::Tls,
-            &[Code::TlsClosed, Code::ClientCertificateUnanswered],
+            &[Code::RenegotiationClosed],
         ),
         // CONNECT may be on its way when the connection ends.
         (

@@ -30,8 +30,7 @@ async fn run(backend: Backend, verify: &str, cells: &[(Option<Client>, Cell, Cel
             for (url, expected) in URLS.into_iter().zip([wss, mqtts]) {
                 let tls = tls::tls(&pki, backend, *client).versions(Some(version), Some(version));
                 let tls = tls.post_handshake_auth(false);
-                // What Mbed TLS knows of encrypted messages it tells only when a trace is wanted.
-                let options = options(url, tls).trace(backend == Backend::Mbed);
+                let options = options(url, tls);
                 let mut came = connect(options).await;
                 let cell = format!("{verify}, {url}, {client:?}, {version}");
                 assert_cell(&cell, &came, *expected);

@@ -38,12 +38,7 @@ async fn refused_before_the_first_packet(backend: Backend) {
     let (old, new) = (Some(Version::Tls12), Some(Version::Tls13));
     let pair = |name| fs::read(name).expect("a file");
     let good = pki.client(Client::Good);
-    // OpenSSL has every name there is; Mbed TLS may be built without one that is good.
-    let name = if backend == Backend::OpenSsl {
-        Code::TlsMaterial
-    } else {
-        Code::TlsProfile
-    };
+    let name = Code::TlsProfile;
     let ca = if backend == Backend::OpenSsl {
         "root 2: no certificate"
     } else {

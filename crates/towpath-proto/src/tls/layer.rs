@@ -1,18 +1,14 @@
 //! Drives a back-end for a client: plaintext both ways, the rung climbed, renegotiation kept in its bounds, and the
 //! cause found when the path breaks.
 
-use core::fmt::Write as _;
+mod cause;
 
-use super::{
-    Agreed, Alert, Fact, Message, Profile, Renegotiation, Seen, Side, Tap, Tls, Version,
-    alert::description,
-};
+use super::{Agreed, Alert, Fact, Message, Profile, Renegotiation, Seen, Side, Tap, Tls};
 use crate::{
     buffers::{Buffer, Random},
     client::Client,
     fault::{Code, Fault},
     rung::Rung,
-    text::Text,
     time::Instant,
     trace::{self, Trace},
 };
@@ -50,6 +46,8 @@ pub struct Layer<T> {
     renegotiating: bool,
     /// Why the last renegotiation was refused, until life goes on.
     refused: Option<Code>,
+    /// Why a renegotiation was refused, whatever came of it.
+    refused_ever: Option<Code>,
     /// Whether the server asked for the client's certificate.
     certificate_requested: bool,
     /// The last fatal alert of either side.
@@ -123,6 +121,7 @@ impl<T: Tls> Layer<T> {
             renegotiations: 0,
             renegotiating: false,
             refused: None,
+            refused_ever: None,
             certificate_requested: false,
             alert: None,
             answered: false,
@@ -312,6 +311,7 @@ impl<T: Tls> Layer<T> {
     fn open<B: Buffer, R: Random>(&mut self, client: &mut Client<B, R>, now: Instant) {
         self.open = true;
         if let Some(agreed) = self.tls.agreed() {
+            self.certificate_requested |= agreed.certificate_requested;
             self.push(
                 now,
                 Fact::Agreed {
@@ -368,87 +368,8 @@ impl<T: Tls> Layer<T> {
         {
             self.asked = false;
             self.refused = Some(code).filter(|_| !self.goes_on);
+            self.refused_ever = Some(code);
             self.push(now, Fact::RenegotiationRefused);
-        }
-    }
-
-    /// The cause behind a fault of the attempt, where TLS knows better.
-    #[must_use]
-    pub fn explain(&self, fault: Fault) -> Fault {
-        use Code::{
-            ClientCertificateMissing, ClientCertificateRefused, Closed, ConnackTimeout, Forbidden,
-            PingTimeout, Reset, TlsAlert, TlsTimeout, UpgradeTimeout,
-        };
-        let cut = matches!(fault.code, Closed | Reset);
-        let late = matches!(
-            fault.code,
-            UpgradeTimeout | ConnackTimeout | PingTimeout | TlsTimeout
-        );
-        let alert = matches!(
-            fault.code,
-            TlsAlert | ClientCertificateMissing | ClientCertificateRefused
-        );
-        if let Some(code) = self.refused
-            && (cut || late || alert)
-        {
-            let said = fault.alert.unwrap_or(Alert {
-                from: Side::Client,
-                fatal: false,
-                description: description::NO_RENEGOTIATION,
-            });
-            return self.fault(code, cut).alert(said);
-        }
-        if self.renegotiating && (cut || late) {
-            return if late {
-                self.fault(Code::RenegotiationTimeout, false)
-                    .number(fault.number)
-            } else {
-                self.fault(Code::TlsClosed, true)
-            };
-        }
-        if !self.open && (cut || late) {
-            if late {
-                return self.fault(TlsTimeout, false).number(fault.number);
-            }
-            return self.fault(Code::TlsClosed, true);
-        }
-        if cut && self.certificate_requested && !self.answered {
-            return self.fault(Code::ClientCertificateUnanswered, true);
-        }
-        let tls13 = self
-            .tls
-            .agreed()
-            .is_some_and(|agreed| agreed.version == Version::Tls13);
-        if fault.code == Forbidden && tls13 && self.has_identity && !self.certificate_requested {
-            return Fault {
-                code: Code::PostHandshakeMissing,
-                ..fault
-            };
-        }
-        fault
-    }
-
-    /// A fault of this rung with what was said last.
-    fn fault(&self, code: Code, cut: bool) -> Fault {
-        let mut said = Text::EMPTY;
-        let [client, server] = self
-            .last
-            .map(|message| message.map_or("nothing", Message::name));
-        let during = if self.renegotiating {
-            "renegotiating: "
-        } else {
-            ""
-        };
-        // Writing to a Text can't fail.
-        let _ = write!(said, "{during}last sent {client}, received {server}");
-        let fault = Fault {
-            detail: said,
-            ..Fault::new(Rung::Tls, code)
-        };
-        if cut {
-            fault.number(self.tls.end_of_stream())
-        } else {
-            fault
         }
     }
 
@@ -502,6 +423,8 @@ impl<T: Tls> Layer<T> {
                 Seen::Fact(fact @ Fact::HelloRequest { .. }) => {
                     self.asked = true;
                     self.goes_on = false;
+                    let [_, last] = &mut self.last;
+                    *last = Some(Message::HELLO_REQUEST);
                     self.push(now, fact);
                 }
                 Seen::Fact(fact @ (Fact::Alert(_) | Fact::HiddenAlert(_))) => {

@@ -89,8 +89,9 @@ pub trait Tls {
     /// Says close_notify, as far as there is room. Nothing can be written afterwards.
     fn close(&mut self);
 
-    /// The next fact that only the library knows: messages inside encrypted records, alerts, certificates. Facts that a
-    /// [`Tap`] sees in clear need not come. Bounded; the oldest are dropped.
+    /// The next fact that the library tells: handshake messages, alerts, certificates inside encrypted records. Of one
+    /// side's messages it tells all or none, so that those which the [`Tap`] sees in clear too count once. Bounded; the
+    /// oldest are dropped.
     fn next_fact(&mut self) -> Option<Fact>;
 
     /// The number by which this library calls an end of the stream, for who compares with a device's log; 0: none.
@@ -118,4 +119,6 @@ pub struct Agreed {
     pub secure_renegotiation: bool,
     /// Whether the peer chose an application protocol (ALPN).
     pub alpn: bool,
+    /// Whether the server asked for the client's certificate in the first handshake.
+    pub certificate_requested: bool,
 }

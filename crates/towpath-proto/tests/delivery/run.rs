@@ -422,6 +422,7 @@ impl<'p> Run<'p> {
         match code {
             Code::TlsClosed
             | Code::TlsTimeout
+            | Code::RenegotiationClosed
             | Code::RenegotiationTimeout
             | Code::ClientCertificateUnanswered => {
                 self.tally.broken += 1;

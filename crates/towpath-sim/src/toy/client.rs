@@ -447,6 +447,7 @@ impl Toy {
             resumed: self.resumed,
             secure_renegotiation: tls13 || self.hello.secure_renegotiation,
             alpn: false,
+            certificate_requested: false,
         });
         Ok(())
     }

@@ -74,19 +74,21 @@ fn refusal(profile: &Profile<'_>) -> Fault {
 fn names_that_openssl_does_not_know_are_named() {
     let world = World::new();
     world.profile(|profile| {
-        let material = |profile: Profile<'_>, said: &str| {
+        let refuses = |profile: Profile<'_>, said: &str, code: Code| {
             let fault = refusal(&profile);
-            assert_eq!(fault.code, Code::TlsMaterial, "{fault}");
+            assert_eq!(fault.code, code, "{fault}");
             assert_eq!(fault.detail.as_str(), said);
         };
+        let unknown = |profile: Profile<'_>, said: &str| refuses(profile, said, Code::TlsProfile);
+        let material = |profile: Profile<'_>, said: &str| refuses(profile, said, Code::TlsMaterial);
         for name in ["TLS_FOO", "", "ECDHE-RSA-AES128-GCM-SHA256", "TLS_\0"] {
             let said = format!("unknown suite {}", name.replace('\0', "?"));
             let suites = &[name];
-            material(Profile { suites, ..profile }, &said);
+            unknown(Profile { suites, ..profile }, &said);
         }
         for name in ["secp111", "", "P-256:P-384"] {
             let groups = &[name];
-            material(
+            unknown(
                 Profile { groups, ..profile },
                 &format!("unknown group {name}"),
             );
@@ -94,7 +96,7 @@ fn names_that_openssl_does_not_know_are_named() {
         for name in ["foo_sha1", "", "ed25519:ed448"] {
             let signature_algorithms = &[name];
             let said = format!("unknown signature algorithm {name}");
-            material(
+            unknown(
                 Profile {
                     signature_algorithms,
                     ..profile

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use towpath_proto::{Code, Fault, Instant, tls::Layer};
 
-use super::{Machine, READ_MOST, Stream, Turn, Wants};
+use super::{Machine, Stream, Turn, Wants};
 use crate::{Event, host, tls::Engine};
 
 /// The TLS of one attempt.
@@ -132,11 +132,7 @@ impl Machine {
         let closed = self.closed_here();
         let paused = self.client.is_paused();
         let secured = self.secured.as_mut()?;
-        self.client.grow_rx(self.read_size);
         if secured.layer.carry(&mut self.client, now) {
-            if self.client.rx_space().is_empty() {
-                self.read_size = self.read_size.saturating_mul(2).min(READ_MOST);
-            }
             return None;
         }
         let sent = secured.send(stream, now, closed);
