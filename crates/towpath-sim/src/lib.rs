@@ -2,9 +2,11 @@
 //!
 //! - [`Link`] carries bytes between two ends and can chunk, delay, cut, stall and flip them.
 //! - [`Server`] is a small, strict MQTT server that panics when the client breaks a rule of the specification.
+//! - [`Front`] puts TLS in front of it, as far as [`Toy`] goes.
 //! - [`Pair`] ties a client, a link and a server together and moves time.
 //! - [`Script`] plays the server by hand, so that a test reads as a dialogue on the wire.
 
+mod front;
 mod hex;
 mod link;
 mod log;
@@ -16,6 +18,7 @@ mod seen;
 pub mod server;
 mod toy;
 
+pub use front::Front;
 pub use hex::{hex, show};
 pub use link::{Chunks, Direction, Link, Weather};
 pub use log::Log;

@@ -109,7 +109,7 @@ impl Pair {
     pub fn renegotiations(&self) -> u32 {
         self.secured
             .as_ref()
-            .map_or(0, |secured| secured.server.renegotiations)
+            .map_or(0, |secured| secured.front.tls.renegotiations)
     }
 
     /// Whether the client's end of the connection is closed.
@@ -125,7 +125,7 @@ impl Pair {
         moved |= self.server_out();
         moved |= self.client_in();
         let done = match &self.secured {
-            Some(secured) => secured.is_done(),
+            Some(secured) => secured.front.is_done(),
             None => self.server.is_done(),
         };
         if done && !self.over {
@@ -337,7 +337,9 @@ impl Pair {
         let n = self.link.receive(self.now, Direction::Up, &mut room);
         if n > 0 {
             match &mut self.secured {
-                Some(secured) => secured.receive(self.now, &room[..n], &mut self.server),
+                Some(secured) => secured
+                    .front
+                    .receive(self.now, &room[..n], &mut self.server),
                 None => self.server.receive(self.now, &room[..n]),
             }
             return true;
@@ -351,13 +353,13 @@ impl Pair {
 
     fn server_out(&mut self) -> bool {
         if let Some(secured) = &mut self.secured {
-            let filled = secured.fill(&mut self.server);
-            let output = secured.server.output();
+            let filled = secured.front.fill(&mut self.server);
+            let output = secured.front.tls.output();
             let n = match output.is_empty() {
                 true => 0,
                 false => self.link.send(self.now, Direction::Down, output),
             };
-            secured.server.sent(n);
+            secured.front.tls.sent(n);
             return filled || n > 0;
         }
         let output = self.server.output();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt::{Peer, Source as _};
 use towpath::{
     Event, Fault, Options, QoS, Reconnect,
-    tls::{Backend, Renegotiation, TlsOptions},
+    tls::{Backend, TlsOptions},
     tokio::Connection,
 };
 
@@ -29,18 +29,6 @@ pub fn tls(pki: &Pki, backend: Backend, client: Option<Client>) -> TlsOptions {
                 .expect("a certificate and its key")
         }
         None => tls,
-    }
-}
-
-/// As [`tls`], ready for the server's question behind the request even if there is nothing to show. Without a
-/// certificate towpath does not answer it by itself.
-#[must_use]
-pub fn answering(pki: &Pki, backend: Backend, client: Option<Client>) -> TlsOptions {
-    let tls = tls(pki, backend, client).renegotiation(Renegotiation::OnceUntilConnack);
-    if backend == Backend::OpenSsl {
-        tls.post_handshake_auth(true)
-    } else {
-        tls
     }
 }
 

@@ -13,7 +13,7 @@ pub mod pki;
 mod s_server;
 
 pub use self::{
-    client::{Cell, answering, assert_cell, connect, connect_watched, exchange, options, tls},
+    client::{Cell, assert_cell, connect, connect_watched, exchange, options, tls},
     daemon::Daemon,
     legacy::Legacy,
     s_server::SServer,

@@ -7,19 +7,18 @@
 use mqtt::wait_for;
 use tls::{
     Cell::{self, Connack},
-    answering,
     apache::{Apache, PATH, Profile},
     assert_cell, backends, connect, exchange, options,
     pki::{Client, Pki},
 };
 use towpath::{
     Code, Rung,
-    tls::{Backend, Side},
+    tls::{Backend, Renegotiation, Side},
 };
 
 backends! {
     v12_require v12_optional v12_first v13 both
-    without_a_certificate_a_renegotiation_is_refused
+    a_profile_that_never_renegotiates
 }
 
 /// What the four certificates come to: good, none, of another CA, expired.
@@ -114,7 +113,7 @@ async fn run(backend: Backend, profile: Profile, row: Row) {
     ];
     for (name, client, expected) in cells {
         let cell = format!("{backend:?}, {profile:?}, certificate {name}");
-        let mut came = connect(options(&url(), answering(&pki, backend, client))).await;
+        let mut came = connect(options(&url(), tls::tls(&pki, backend, client))).await;
         assert_cell(&cell, &came, expected);
         if let Ok(peer) = &mut came {
             exchange(peer).await;
@@ -127,11 +126,12 @@ async fn run(backend: Backend, profile: Profile, row: Row) {
     assert_eq!(asked, renegotiates || stays, "{backend:?}, {profile:?}");
 }
 
-/// Without a certificate there is nothing to show, so that the default is not to renegotiate. The fault says so.
-async fn without_a_certificate_a_renegotiation_is_refused(backend: Backend) {
+/// What the profile does not allow is refused, and the fault says so.
+async fn a_profile_that_never_renegotiates(backend: Backend) {
     let pki = Pki::kept();
     let apache = Apache::start(&pki, Profile::V12Require);
-    let came = connect(options(&url(), tls::tls(&pki, backend, None))).await;
+    let never = tls::tls(&pki, backend, None).renegotiation(Renegotiation::Never);
+    let came = connect(options(&url(), never)).await;
     let expected = alert(Code::RenegotiationOff, 40);
     assert_cell("refused", &came, expected);
     wait_for("the refusal in Apache's log", || {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt::Peer;
 use tls::{
     Cell::{self, Connack},
-    Legacy, answering, assert_cell, backends, connect, connect_watched,
+    Legacy, assert_cell, backends, connect, connect_watched,
     front::{
         Front, Report, Setup,
         Step::{
@@ -104,7 +104,7 @@ async fn asked(backend: Backend, steps: &[&[tls::front::Step]]) {
         }
         assert_eq!(run_good.report.failed, None, "{cell}");
         assert_eq!(run_good.report.client.as_deref(), Some("device-1"));
-        let tls = answering(&Pki::kept(), backend, None);
+        let tls = tls::tls(&Pki::kept(), backend, None);
         let run_without = run(setup, steps, tls).await;
         let number = if setup.v13 { 116 } else { 40 };
         let expected = alert(Code::ClientCertificateMissing, number);

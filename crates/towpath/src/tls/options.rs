@@ -284,16 +284,16 @@ impl TlsOptions {
         self
     }
 
-    /// Which renegotiation is done. The default is one until CONNACK for `wss://` with a client certificate, because
-    /// front ends ask for the certificate that way, and none otherwise.
+    /// Which renegotiation is done. The default is one until CONNACK for `wss://`, because front ends ask for a client
+    /// certificate that way once they have seen the path, and none for `mqtts://`.
     #[must_use]
     pub const fn renegotiation(mut self, renegotiation: Renegotiation) -> Self {
         self.renegotiation = Some(renegotiation);
         self
     }
 
-    /// Whether authentication after a TLS 1.3 handshake is offered. The default is to, for `wss://` with a client
-    /// certificate; a back-end that can't stays at TLS 1.2 then.
+    /// Whether authentication after a TLS 1.3 handshake is offered. The default is to, for `wss://`; a back-end that
+    /// can't stays at TLS 1.2 if there is a client certificate.
     #[must_use]
     pub const fn post_handshake_auth(mut self, offered: bool) -> Self {
         self.post_handshake_auth = Some(offered);
@@ -327,13 +327,13 @@ impl TlsOptions {
     }
 
     /// Whether the server may want the client's certificate after the handshake, because it has to see the path first.
-    fn may_be_asked_late(&self, endpoint: &Endpoint) -> bool {
-        endpoint.scheme.is_framed() && self.has_identity()
+    const fn may_be_asked_late(endpoint: &Endpoint) -> bool {
+        endpoint.scheme.is_framed()
     }
 
     /// Which renegotiation is done on the way to `endpoint`.
     pub(crate) fn renegotiation_to(&self, endpoint: &Endpoint) -> Renegotiation {
-        let usual = if self.may_be_asked_late(endpoint) {
+        let usual = if Self::may_be_asked_late(endpoint) {
             Renegotiation::OnceUntilConnack
         } else {
             Renegotiation::Never
@@ -356,11 +356,12 @@ impl TlsOptions {
         let groups = slices(&self.groups);
         let signature_algorithms = slices(&self.signature_algorithms);
         let alpn = slices(&self.alpn);
-        let late = self.may_be_asked_late(endpoint);
+        let late = Self::may_be_asked_late(endpoint);
         let (min, max) = self.versions;
         let min = min.unwrap_or(can.min);
         // A TLS 1.3 server that wants the certificate after the GET answers 403 to who can't show it then.
         let stay = late
+            && self.has_identity()
             && !can_authenticate_late
             && self.post_handshake_auth.is_none()
             && min == Version::Tls12;

@@ -1,6 +1,6 @@
 //! Messages both ways over every kind of stream, with futures dropped after any number of polls.
 
-use towpath::{QoS, Version};
+use towpath::{QoS, Version, embedded::Security};
 use towpath_sim::{Arrived, Chunks, Inbox, Seen, Terms, Weather};
 
 use crate::{
@@ -20,9 +20,9 @@ fn payload(n: usize) -> Vec<u8> {
 
 /// What the application does in one round: it publishes what goes, and looks for an event. Its future is dropped after
 /// `polls` polls.
-fn round(
+fn round<S: Security>(
     world: &World,
-    connection: &mut Connected<'_>,
+    connection: &mut Connected<'_, S>,
     inbox: &mut Inbox,
     polls: usize,
     next: &mut usize,
@@ -45,8 +45,9 @@ fn round(
     }
 }
 
-fn exchange(version: Version, ws: bool, habits: Habits, most_polls: usize) {
-    let terms = Terms {
+/// A server that does what it may.
+pub(crate) fn terms(version: Version) -> Terms {
+    Terms {
         frame: 50,
         pings: 20,
         slow_acks: 30,
@@ -54,16 +55,30 @@ fn exchange(version: Version, ws: bool, habits: Habits, most_polls: usize) {
         window: 4,
         receive_maximum: (version == Version::V5).then_some(3),
         ..Terms::default()
-    };
-    let world = World::serving(terms, habits);
+    }
+}
+
+fn exchange(version: Version, ws: bool, habits: Habits, most_polls: usize) {
+    let world = World::serving(terms(version), habits);
     let mut client = device();
-    let mut connection = open(&world, &mut client, &start(version, ws));
+    let connection = open(&world, &mut client, &start(version, ws));
+    let what = format!("{version:?} ws {ws} {habits:?} {most_polls}");
+    converse(&world, connection, most_polls, &what);
+}
+
+/// Messages both ways up to the last, and a farewell. Futures are dropped after at most so many polls.
+pub(crate) fn converse<S: Security>(
+    world: &World,
+    mut connection: Connected<'_, S>,
+    most_polls: usize,
+    what: &str,
+) {
     for n in 0..MESSAGES {
         assert!(world.server().publish("c", "to/c", &payload(n), ALL[n % 3]));
     }
     let (mut inbox, mut arrived, mut next) = (Inbox::default(), Vec::new(), 0);
     for polls in (0..=most_polls).cycle().take(200_000) {
-        arrived.extend(round(&world, &mut connection, &mut inbox, polls, &mut next));
+        arrived.extend(round(world, &mut connection, &mut inbox, polls, &mut next));
         let done = next == MESSAGES && arrived.len() == MESSAGES;
         if done && connection.is_settled() && world.server().heard.len() == MESSAGES {
             break;
@@ -71,7 +86,7 @@ fn exchange(version: Version, ws: bool, habits: Habits, most_polls: usize) {
     }
     let come: Vec<_> = arrived.iter().map(|a| a.payload.clone()).collect();
     let sent: Vec<_> = (0..MESSAGES).map(payload).collect();
-    assert_eq!(come, sent, "{version:?} ws {ws} {habits:?} {most_polls}");
+    assert_eq!(come, sent, "{what}");
     let mut heard: Vec<_> = world.server().heard.iter().map(|h| h.payload[7]).collect();
     heard.sort_unstable();
     assert!(heard.iter().copied().eq(0..MESSAGES as u8), "{heard:?}");
@@ -79,7 +94,7 @@ fn exchange(version: Version, ws: bool, habits: Habits, most_polls: usize) {
     world.run(connection.disconnect()).expect("a farewell");
 }
 
-fn streams() -> [Habits; 4] {
+pub(crate) fn streams() -> [Habits; 4] {
     let bytewise = Weather {
         chunks: Chunks::Upto(1),
         writes: Chunks::Upto(1),

@@ -12,7 +12,7 @@ use crate::{
     world::{Habits, World},
 };
 
-const STUTTERING: Habits = Habits {
+pub(crate) const STUTTERING: Habits = Habits {
     weather: Weather {
         chunks: Chunks::Upto(3),
         writes: Chunks::Upto(3),
@@ -23,6 +23,8 @@ const STUTTERING: Habits = Habits {
     never_flushes: false,
     write_end: None,
     read_error: None,
+    read_end: None,
+    narrow: None,
 };
 
 #[test]

@@ -4,6 +4,7 @@ mod delivery;
 mod drops;
 mod ends;
 mod faults;
+mod secured;
 mod world;
 
 use towpath::{

@@ -10,12 +10,13 @@ use std::{
 
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use towpath::{
-    embedded::{Connection, Timer},
-    proto::{Instant, Trace},
+    embedded::{Connection, Plain, Timer},
+    proto::{Instant, Trace, tls::Layer},
 };
-use towpath_sim::{Direction, Link, Memory, Rng, Server, Terms, Weather};
+use towpath_sim::{Direction, Front, Link, Memory, Rng, Security, Server, Terms, Toy, Weather};
 
-pub(crate) type Connected<'a> = Connection<'a, Memory, Rng, Reader<'a>, Writer<'a>, &'a World>;
+pub(crate) type Connected<'a, S = Plain> =
+    Connection<'a, Memory, Rng, Reader<'a>, Writer<'a>, &'a World, S>;
 
 /// How the stream behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +32,10 @@ pub(crate) struct Habits {
     pub(crate) write_end: Option<(u64, Option<ErrorKind>)>,
     /// What reading says at the end, instead of the end.
     pub(crate) read_error: Option<ErrorKind>,
+    /// After so many bytes from the peer that is the end.
+    pub(crate) read_end: Option<u64>,
+    /// So many bytes are under way in each direction at most, and a peer that can't send doesn't read.
+    pub(crate) narrow: Option<u64>,
 }
 
 /// The other side.
@@ -45,7 +50,13 @@ struct State {
     now: Instant,
     wake: Option<Instant>,
     peer: Peer,
+    /// The TLS of the server, of the next connections and of this one.
+    security: Option<Security>,
+    front: Option<Front>,
     link: Link,
+    /// How many bytes the client, and the peer, has read of this link.
+    read: u64,
+    heard: u64,
     habits: Habits,
     rng: Rng,
     /// What the writer keeps to itself.
@@ -70,6 +81,10 @@ impl World {
                 now: Instant::from_millis(1000),
                 wake: None,
                 peer,
+                security: None,
+                front: None,
+                read: 0,
+                heard: 0,
                 link: Link::new(habits.weather, 3),
                 habits,
                 rng: Rng::new(5),
@@ -86,13 +101,39 @@ impl World {
         Self::new(Peer::Server(Box::new(Server::new(terms, 11))), habits)
     }
 
+    /// A server behind TLS.
+    pub(crate) fn secured(terms: Terms, security: Security, habits: Habits) -> Self {
+        let mut world = Self::serving(terms, habits);
+        world.state.get_mut().security = Some(security);
+        world
+    }
+
+    /// A new stream to a server behind TLS, and the TLS of this side; the last one is gone.
+    pub(crate) fn open_secured(&self, ws: bool) -> Layer<Toy> {
+        self.open(ws);
+        let state = &mut *self.state.borrow_mut();
+        let security = state.security.as_ref().expect("a server behind TLS");
+        let (layer, server) = security.ends(state.now.as_micros());
+        state.front = Some(Front::new(server, security.asks));
+        layer
+    }
+
+    /// The server's end of TLS.
+    pub(crate) fn front(&self) -> RefMut<'_, Front> {
+        RefMut::map(self.state.borrow_mut(), |state| {
+            state.front.as_mut().expect("a connection with TLS")
+        })
+    }
+
     /// A new stream to the peer; the last one is gone.
     pub(crate) fn open(&self, ws: bool) {
-        let mut state = self.state.borrow_mut();
+        let state = &mut *self.state.borrow_mut();
         let now = state.now;
         let weather = state.habits.weather;
         state.link = Link::new(weather, now.as_micros());
         state.hoard.clear();
+        state.front = None;
+        (state.read, state.heard) = (0, 0);
         if let Peer::Server(server) = &mut state.peer {
             server.closed();
             server.open(now, ws);
@@ -170,24 +211,65 @@ impl World {
 impl State {
     fn pump(&mut self, heard: &mut Vec<u8>) -> bool {
         let mut room = [0; 256];
-        let n = self.link.receive(self.now, Direction::Up, &mut room);
-        let said = match &mut self.peer {
-            Peer::Server(server) => {
-                if n > 0 {
-                    server.receive(self.now, &room[..n]);
-                }
-                let n = self.link.send(self.now, Direction::Down, server.output());
-                server.sent(n);
-                n
-            }
-            Peer::Bytes { says, .. } => {
-                heard.extend(&room[..n]);
-                let n = self.link.send(self.now, Direction::Down, says);
-                says.drain(..n);
-                n
-            }
+        let n = if self.is_choked() {
+            0
+        } else {
+            self.link.receive(self.now, Direction::Up, &mut room)
         };
-        n > 0 || said > 0
+        self.heard += n as u64;
+        let arrived = &room[..n];
+        let space = self.space(Direction::Down);
+        let upto = |bytes: &[u8]| bytes.len().min(space);
+        let (now, link, way) = (self.now, &mut self.link, Direction::Down);
+        match (&mut self.peer, &mut self.front) {
+            (Peer::Server(server), Some(front)) => {
+                if n > 0 {
+                    front.receive(now, arrived, server);
+                }
+                let filled = front.fill(server);
+                let output = front.tls.output();
+                let said = link.send(now, way, &output[..upto(output)]);
+                front.tls.sent(said);
+                n > 0 || filled || said > 0
+            }
+            (Peer::Server(server), None) => {
+                if n > 0 {
+                    server.receive(now, arrived);
+                }
+                let output = server.output();
+                let said = link.send(now, way, &output[..upto(output)]);
+                server.sent(said);
+                n > 0 || said > 0
+            }
+            (Peer::Bytes { says, .. }, _) => {
+                heard.extend(arrived);
+                let said = link.send(now, way, says);
+                says.drain(..said);
+                n > 0 || said > 0
+            }
+        }
+    }
+
+    /// Whether the peer reads nothing, because it can't get rid of what it says.
+    fn is_choked(&mut self) -> bool {
+        let waits = match (&self.peer, &self.front) {
+            (_, Some(front)) => !front.tls.output().is_empty(),
+            (Peer::Server(server), None) => !server.output().is_empty(),
+            (Peer::Bytes { says, .. }, None) => !says.is_empty(),
+        };
+        waits && self.space(Direction::Down) == 0
+    }
+
+    /// How many more bytes go this way before some are read.
+    fn space(&mut self, way: Direction) -> usize {
+        let Some(most) = self.habits.narrow else {
+            return usize::MAX;
+        };
+        let read = match way {
+            Direction::Up => self.heard,
+            Direction::Down => self.read,
+        };
+        (most + read).saturating_sub(self.link.sent(way)) as usize
     }
 
     fn stir(&mut self) -> bool {
@@ -198,9 +280,13 @@ impl State {
     }
 
     fn is_done(&self) -> bool {
-        match &self.peer {
-            Peer::Server(server) => server.is_done(),
-            Peer::Bytes { says, closes } => *closes && says.is_empty(),
+        if self.habits.read_end.is_some_and(|end| end <= self.read) {
+            return true;
+        }
+        match (&self.peer, &self.front) {
+            (_, Some(front)) => front.is_done(),
+            (Peer::Server(server), None) => server.is_done(),
+            (Peer::Bytes { says, closes }, None) => *closes && says.is_empty(),
         }
     }
 
@@ -214,7 +300,12 @@ impl State {
         if self.stutters() {
             return Poll::Pending;
         }
-        let n = self.link.receive(self.now, Direction::Down, room);
+        let left = self.habits.read_end.map_or(u64::MAX, |end| end - self.read);
+        let most = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let n = self
+            .link
+            .receive(self.now, Direction::Down, &mut room[..most]);
+        self.read += n as u64;
         match self.habits.read_error {
             _ if n > 0 => Poll::Ready(Ok(n)),
             _ if !self.is_done() => Poll::Pending,
@@ -233,6 +324,12 @@ impl State {
             bytes = &bytes[..bytes.len().min(room)];
             if room == 0 {
                 return error.map_or(Poll::Pending, |kind| Poll::Ready(Err(kind)));
+            }
+        }
+        if bytes.len() > self.space(Direction::Up) {
+            bytes = &bytes[..self.space(Direction::Up)];
+            if bytes.is_empty() {
+                return Poll::Pending;
             }
         }
         if self.habits.hoards {
