@@ -9,9 +9,40 @@
 //! Every future of a [`Connection`] may be dropped at any await point, for example because a button won a `select`, and
 //! the same or another method called next: nothing is lost or sent twice by it. This needs halves whose `read`, `write`
 //! and `flush` have done nothing when they are dropped before they are ready. Those of embassy-net are like that: they
-//! copy and are ready in one step. A TLS wrapper often is not; don't drop futures over one.
+//! copy and are ready in one step. A TLS wrapper around them often is not like that. There is no need for one:
 //!
-//! # Example
+//! # TLS
+//! [`Connection::open_secured`] takes the halves of the TCP connection and a [`Layer`] over a back-end, anything that is
+//! a [`Tls`]; for a device that is `towpath_tls_mbed::Connection` over two buffers of the caller. Records are moved by
+//! the same futures, which may be dropped all the same. Each connection needs a new layer; a session to resume comes
+//! from [`Connection::tls`].
+//!
+//! ```no_run
+//! # use embedded_io_async::{Read, Write};
+//! use towpath::{
+//!     embedded::{Connection, Error, Timer},
+//!     proto::{Buffer, Client, Random, client::Start, tls::{Layer, Profile, Tls}},
+//! };
+//! # fn keep(_: &[u8]) {}
+//!
+//! /// `tls` was made from `profile`, with `Context::new` and `Context::connect` of towpath-tls-mbed for example.
+//! async fn run(
+//!     client: &mut Client<impl Buffer, impl Random>,
+//!     (tls, profile): (impl Tls, &Profile<'_>),
+//!     (reader, writer): (impl Read, impl Write),
+//!     timer: &impl Timer,
+//!     start: &Start<'_>,
+//! ) -> Result<(), Error> {
+//!     let layer = Layer::new(tls, profile);
+//!     let mut connection =
+//!         Connection::open_secured(client, layer, reader, writer, timer, start).await?;
+//!     connection.tls().tls().take_session(&mut |bytes| keep(bytes));
+//!     // As without TLS from here on.
+//!     connection.disconnect().await
+//! }
+//! ```
+//!
+//! # Without TLS
 //! ```no_run
 //! # use core::time::Duration;
 //! use towpath::{
@@ -67,14 +98,15 @@
 //! ```
 
 mod security;
+mod stream;
 
-use core::{fmt, future::pending, task::Poll};
+use core::{fmt, task::Poll};
 
 use embassy_futures::{
     poll_once,
-    select::{Either, Either3, select, select3},
+    select::{Either3, select, select3},
 };
-use embedded_io_async::{Error as _, ErrorKind, Read, Write};
+use embedded_io_async::{ErrorKind, Read, Write};
 use towpath_proto::{
     Buffer, Client, Code, Event, Fault, Instant, Random, Ready, Reason, Rung, Trace,
     client::{Outgoing, Start},
@@ -90,6 +122,9 @@ use towpath_proto::{
 };
 
 pub use security::{Plain, Security};
+pub use stream::fault;
+
+use stream::{receive, send, sleep};
 
 /// The clock of the device.
 #[expect(
@@ -150,28 +185,6 @@ impl From<Refusal> for Error {
     }
 }
 
-/// The fault for an error of the stream, or of opening it, on `rung`.
-#[must_use]
-pub fn fault(rung: Rung, kind: ErrorKind) -> Fault {
-    let code = match kind {
-        ErrorKind::ConnectionRefused => Code::Refused,
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
-            Code::Reset
-        }
-        ErrorKind::NotConnected | ErrorKind::WriteZero => Code::Closed,
-        ErrorKind::TimedOut => Code::ConnectTimeout,
-        ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Code::BindFailed,
-        _ => Code::Io,
-    };
-    let fault = Fault::new(rung, code);
-    match kind {
-        ErrorKind::OutOfMemory => fault.detail(b"out of memory"),
-        ErrorKind::Unsupported => fault.detail(b"not supported by the network stack"),
-        ErrorKind::InvalidInput => fault.detail(b"refused by the network stack"),
-        _ => fault,
-    }
-}
-
 /// One TCP connection of a client.
 ///
 /// Nothing moves unless one of its futures is awaited: what is published leaves with [`next`](Self::next) or
@@ -187,6 +200,8 @@ pub struct Connection<'c, B: Buffer, R: Random, I, O, T, S = Plain> {
     unflushed: bool,
     /// Writing failed; what the peer sent before is the evidence, so that is read first.
     broken: Option<ErrorKind>,
+    /// The stream has ended: nobody takes what would still leave.
+    ended: bool,
 }
 
 impl<B: Buffer, R: Random, I, O, T, S> Drop for Connection<'_, B, R, I, O, T, S> {
@@ -271,6 +286,7 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
             timer,
             unflushed: false,
             broken: None,
+            ended: false,
         };
         let now = connection.timer.now();
         connection.client.reached(now, Rung::Tcp);
@@ -423,19 +439,18 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
 
     /// Whether every message and request is settled and every byte has left.
     pub fn is_settled(&self) -> bool {
-        self.client.is_settled()
+        self.client.is_settled() && !self.security.has_unsent()
     }
 
     /// Moves bytes both ways as far as `goal`. True if there is an event to be taken.
     async fn drive(&mut self, goal: Goal) -> bool {
         loop {
-            while let Some(trace) = self.security.next_trace() {
-                self.timer.trace(trace);
-            }
+            self.tell();
             match self.client.poll(self.timer.now()) {
                 Ready::Event => {
                     if self.client.is_ending() {
                         self.say_farewell().await;
+                        self.tell();
                     }
                     return true;
                 }
@@ -458,21 +473,37 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
         self.unflushed || self.security.has_unsent() || self.client.has_due()
     }
 
+    /// Tells the facts from below the client.
+    fn tell(&mut self) {
+        while let Some(trace) = self.security.next_trace() {
+            self.timer.trace(trace);
+        }
+    }
+
     /// Lets what lies between the client and the stream say its own farewell, within the patience for it.
     async fn say_farewell(&mut self) {
         self.security.close();
-        while self.security.has_unsent() && self.broken.is_none() {
+        while self.security.has_unsent() && self.broken.is_none() && !self.ended {
             let until = self.client.deadline();
             let (_, bytes) = self.security.both_ways(self.client);
-            let sending = send(&mut self.writer, bytes, false);
-            match select(sending, sleep(&self.timer, until)).await {
-                Either::First(Ok(n)) => {
-                    let now = self.timer.now();
+            // What comes is of no use any more, but a peer that can't get rid of it may not read either.
+            let mut unread = [0; 64];
+            let moved = select3(
+                send(&mut self.writer, bytes, false),
+                receive(&mut self.reader, &mut unread, true),
+                sleep(&self.timer, until),
+            )
+            .await;
+            let now = self.timer.now();
+            match moved {
+                Either3::First(Ok(n)) => {
                     self.unflushed = true;
                     self.security.transmitted(self.client, now, n);
                 }
-                Either::First(Err(kind)) => self.broken = Some(kind),
-                Either::Second(()) => return,
+                Either3::First(Err(kind)) => self.broken = Some(kind),
+                Either3::Second(Ok(0) | Err(_)) => self.ended = true,
+                Either3::Second(Ok(_)) if until.is_none_or(|until| now < until) => {}
+                Either3::Second(Ok(_)) | Either3::Third(()) => return,
             }
         }
     }
@@ -508,7 +539,7 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
             Either3::First(Err(kind)) => self.broken = Some(kind),
             Either3::Second(Ok(0)) => {
                 let closed = Fault::new(self.client.rung(), Code::Closed);
-                self.security.ended(self.client, now, closed);
+                self.end(now, closed);
             }
             Either3::Second(Ok(n)) => {
                 self.security.commit(self.client, now, n);
@@ -519,7 +550,7 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
             }
             Either3::Second(Err(kind)) => {
                 let fault = fault(self.client.rung(), kind);
-                self.security.ended(self.client, now, fault);
+                self.end(now, fault);
             }
             Either3::Third(()) => self.client.handle_timeout(now),
         }
@@ -537,9 +568,15 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
             Poll::Ready(Ok(n)) if n > 0 => self.security.commit(self.client, now, n),
             _ => {
                 let fault = fault(self.client.rung(), kind);
-                self.security.ended(self.client, now, fault);
+                self.end(now, fault);
             }
         }
+    }
+
+    /// The stream has ended.
+    fn end(&mut self, now: Instant, fault: Fault) {
+        self.ended = true;
+        self.security.ended(self.client, now, fault);
     }
 }
 
@@ -550,42 +587,4 @@ enum Goal {
     Event,
     /// Until there is an event or nothing waits for the wire.
     Sent,
-}
-
-/// Writes some of `bytes`, or flushes if there are none and it has to be done. Answers how many were written.
-async fn send<O: Write>(writer: &mut O, bytes: &[u8], flush: bool) -> Result<usize, ErrorKind> {
-    if !bytes.is_empty() {
-        return match writer.write(bytes).await {
-            Ok(0) => Err(ErrorKind::WriteZero),
-            Ok(n) => Ok(n),
-            Err(error) => Err(error.kind()),
-        };
-    }
-    if flush {
-        return writer
-            .flush()
-            .await
-            .map(|()| 0)
-            .map_err(|error| error.kind());
-    }
-    pending().await
-}
-
-/// Reads into `space` if there is any. Answers how many bytes came, 0 at the end of the stream.
-async fn receive<I: Read>(
-    reader: &mut I,
-    space: &mut [u8],
-    reads: bool,
-) -> Result<usize, ErrorKind> {
-    if space.is_empty() || !reads {
-        return pending().await;
-    }
-    reader.read(space).await.map_err(|error| error.kind())
-}
-
-async fn sleep(timer: &impl Timer, until: Option<Instant>) {
-    match until {
-        Some(until) => timer.sleep_until(until).await,
-        None => pending().await,
-    }
 }

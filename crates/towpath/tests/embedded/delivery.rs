@@ -91,7 +91,9 @@ pub(crate) fn converse<S: Security>(
     heard.sort_unstable();
     assert!(heard.iter().copied().eq(0..MESSAGES as u8), "{heard:?}");
     assert!(inbox.in_pieces > 0, "some messages come in pieces");
+    let begin = *world.clock();
     world.run(connection.disconnect()).expect("a farewell");
+    assert_eq!(*world.clock(), begin, "{what}: somebody was waited for");
 }
 
 pub(crate) fn streams() -> [Habits; 4] {

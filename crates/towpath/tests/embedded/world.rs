@@ -155,6 +155,11 @@ impl World {
         RefMut::map(self.state.borrow_mut(), |state| &mut state.habits)
     }
 
+    /// How many bytes the client has sent on this stream.
+    pub(crate) fn sent(&self) -> u64 {
+        self.state.borrow_mut().link.sent(Direction::Up)
+    }
+
     pub(crate) fn clock(&self) -> Ref<'_, Instant> {
         Ref::map(self.state.borrow(), |state| &state.now)
     }
@@ -300,7 +305,10 @@ impl State {
         if self.stutters() {
             return Poll::Pending;
         }
-        let left = self.habits.read_end.map_or(u64::MAX, |end| end - self.read);
+        let left = self
+            .habits
+            .read_end
+            .map_or(u64::MAX, |end| end.saturating_sub(self.read));
         let most = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let n = self
             .link
