@@ -66,7 +66,7 @@ fmt: ## Formatting of every workspace
 	@$(STAGE) fmt scripts/each-workspace $(SIDE_WORKSPACES) -- cargo fmt --all --check
 clippy: ## clippy on every target of every workspace
 	@scripts/need $(BUILD_NEEDS)
-	@$(STAGE) clippy scripts/each-workspace $(SIDE_WORKSPACES) -- cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@$(STAGE) clippy scripts/clippy $(SIDE_WORKSPACES)
 doc: ## The documentation builds, private items too, and every link leads somewhere
 	@scripts/need $(BUILD_NEEDS)
 	@RUSTDOCFLAGS="-D warnings" $(STAGE) doc cargo doc --workspace --no-deps --document-private-items --quiet
