@@ -9,7 +9,7 @@ use core::{
 
 use mbedtls_rs_sys as sys;
 use towpath_proto::{
-    Buffer, Fault,
+    Buffer, Code, Fault,
     tls::{Agreed, Alert, Fact, Side, Stage, Tls, Version, alert::description},
 };
 
@@ -425,7 +425,9 @@ impl<B: Buffer> Tls for Connection<B> {
     }
 
     fn close(&mut self) {
-        if self.failed.is_some() || self.agreed.is_none() || self.closing {
+        // The peer's close_notify is answered with one.
+        let broken = self.failed.is_some_and(|fault| fault.code != Code::Closed);
+        if broken || self.agreed.is_none() || self.closing {
             return;
         }
         if matches!(self.flush(), Ok(true)) {

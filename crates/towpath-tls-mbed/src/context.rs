@@ -1,6 +1,7 @@
 //! What connections share: roots, certificate chain, key and the lists of a profile, parsed once.
 
 use core::{
+    cell::Cell,
     ffi::{CStr, c_char, c_int, c_void},
     fmt, ptr,
     ptr::NonNull,
@@ -19,6 +20,7 @@ use crate::{
     mem::{List, Own},
     names::{self, Unusable},
     random,
+    session::{self, Mark},
 };
 
 /// A profile made ready for connections. A clone is another handle to the same; it is freed with its last handle and the
@@ -35,8 +37,8 @@ unsafe impl Sync for Context {}
 
 /// Behind a [`Context`]. The lists are here because Mbed TLS keeps pointers to them.
 pub(crate) struct Shared {
-    /// How many handles there are. Changed with the guard held only.
-    count: usize,
+    /// How many handles there are. Used with the guard held only.
+    count: Cell<usize>,
     pub(crate) roots: sys::mbedtls_x509_crt,
     pub(crate) chain: sys::mbedtls_x509_crt,
     pub(crate) key: sys::mbedtls_pk_context,
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) max_fragment: u8,
     pub(crate) clock: Clock,
     pub(crate) trace: bool,
+    /// What a session has to be made with.
+    pub(crate) mark: Mark,
 }
 
 impl Drop for Shared {
@@ -101,8 +105,8 @@ impl Context {
 
     /// What never changes.
     pub(crate) const fn shared(&self) -> &Shared {
-        // SAFETY: there is a handle, so it lives. Only the count, the key and what lies behind pointers change, and
-        // nobody reads the first two through this reference.
+        // SAFETY: there is a handle, so it lives. Only the count, which is a cell and used with the guard held, and what
+        // lies behind pointers change.
         unsafe { &*self.0.as_ptr() }
     }
 
@@ -110,8 +114,8 @@ impl Context {
     #[must_use]
     pub fn try_clone(&self) -> Option<Self> {
         let _guard = Guard::enter()?;
-        // SAFETY: the guard is held, so nobody else looks at the count.
-        unsafe { (*self.0.as_ptr()).count += 1 };
+        let count = &self.shared().count;
+        count.set(count.get() + 1);
         Some(Self(self.0))
     }
 }
@@ -130,12 +134,9 @@ impl Drop for Context {
         let Some(_guard) = Guard::enter() else {
             return;
         };
-        // SAFETY: the guard is held, so nobody else looks at the count.
-        let count = unsafe {
-            (*self.0.as_ptr()).count -= 1;
-            (*self.0.as_ptr()).count
-        };
-        if count == 0 {
+        let count = &self.shared().count;
+        count.set(count.get() - 1);
+        if count.get() == 0 {
             // SAFETY: this was the last handle, and `new` leaked it.
             drop(unsafe { Own::back(self.0) });
         }
@@ -206,7 +207,7 @@ fn shared(profile: &Profile<'_>) -> Result<Shared, Fault> {
     };
     let (alpn, alpn_names) = alpn(profile.alpn)?;
     Ok(Shared {
-        count: 1,
+        count: Cell::new(1),
         roots: sys::mbedtls_x509_crt::default(),
         chain: sys::mbedtls_x509_crt::default(),
         key: sys::mbedtls_pk_context::default(),
@@ -233,6 +234,7 @@ fn shared(profile: &Profile<'_>) -> Result<Shared, Fault> {
         },
         clock: profile.clock,
         trace: profile.trace,
+        mark: session::mark(profile).ok_or_else(no_memory)?,
     })
 }
 

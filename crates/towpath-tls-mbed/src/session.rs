@@ -1,18 +1,79 @@
 //! Sessions to resume later, as bytes that the caller keeps.
 //!
-//! In front of Mbed TLS's own format stands the server's name, since a resumed handshake of TLS 1.2 shows no certificate:
-//! a session counts for the server only that it was made with.
+//! In front of Mbed TLS's own format stands the server's name and a mark of the profile, since a resumed handshake shows
+//! no certificate: a session counts only for the server that it was made with, and for who trusts the same roots, looks
+//! at dates alike and shows the same certificate.
 
-use core::ptr;
+use core::{ffi::c_int, ptr};
 
 use mbedtls_rs_sys as sys;
-use towpath_proto::tls::Version;
+use towpath_proto::tls::{Clock, Profile, Roots, Version};
 
 use crate::{
     context::Shared,
     mem::List,
     verify::{self, Now},
 };
+
+/// What decides who the peer may be and who this side is, beside the server's name.
+pub(crate) type Mark = [u8; 32];
+
+/// The mark of a profile; `None` if there is no memory. With the guard held.
+pub(crate) fn mark(profile: &Profile<'_>) -> Option<Mark> {
+    let mut hash = Hash::new()?;
+    hash.part(profile.server_name.unwrap_or_default().as_bytes())?;
+    if let Roots::Given(list) = profile.roots {
+        list.iter().try_for_each(|root| hash.part(root))?;
+    }
+    hash.part(match profile.clock {
+        Clock::System | Clock::Given(_) => b"dates",
+        Clock::Unchecked => b"none",
+    })?;
+    hash.part(profile.identity.map_or(&[][..], |identity| identity.chain))?;
+    hash.finish()
+}
+
+/// SHA-256 over parts, each with its length in front.
+struct Hash(sys::mbedtls_sha256_context);
+
+impl Hash {
+    fn new() -> Option<Self> {
+        let mut hash = Self(sys::mbedtls_sha256_context::default());
+        // SAFETY: it is this function's own.
+        unsafe { sys::mbedtls_sha256_init(&raw mut hash.0) };
+        // SAFETY: it is initialized.
+        done(unsafe { sys::mbedtls_sha256_starts(&raw mut hash.0, 0) })?;
+        Some(hash)
+    }
+
+    fn part(&mut self, bytes: &[u8]) -> Option<()> {
+        self.update(&bytes.len().to_be_bytes())?;
+        self.update(bytes)
+    }
+
+    fn update(&mut self, bytes: &[u8]) -> Option<()> {
+        // SAFETY: it has started, and the bytes are that many.
+        done(unsafe { sys::mbedtls_sha256_update(&raw mut self.0, bytes.as_ptr(), bytes.len()) })
+    }
+
+    fn finish(mut self) -> Option<Mark> {
+        let mut mark = Mark::default();
+        // SAFETY: it has started, and there is room for 32 bytes.
+        done(unsafe { sys::mbedtls_sha256_finish(&raw mut self.0, mark.as_mut_ptr()) })?;
+        Some(mark)
+    }
+}
+
+impl Drop for Hash {
+    fn drop(&mut self) {
+        // SAFETY: it is initialized, and freed once.
+        unsafe { sys::mbedtls_sha256_free(&raw mut self.0) }
+    }
+}
+
+fn done(ret: c_int) -> Option<()> {
+    (ret == 0).then_some(())
+}
 
 /// Frees a session, and what it points to, when it is dropped.
 struct Session(sys::mbedtls_ssl_session);
@@ -61,11 +122,12 @@ pub(crate) unsafe fn offer(
     unsafe { sys::mbedtls_ssl_set_session(ssl, &raw const session.0) == 0 }
 }
 
-/// What stands behind the name, if it is this server's.
+/// What stands behind name and mark, if they are this server's and this profile's.
 fn own<'a>(shared: &Shared, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (len, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*len))?;
-    (name == server(shared)).then_some(rest)
+    let (mark, rest) = rest.split_at_checked(shared.mark.len())?;
+    (name == server(shared) && mark == shared.mark).then_some(rest)
 }
 
 /// Whether the session is one that this profile could have made now. Mbed TLS would offer it whatever the versions are,
@@ -134,12 +196,14 @@ pub(crate) unsafe fn save(
     // SAFETY: asks for the length only; it answers that the buffer is too small.
     let _ = unsafe { sys::mbedtls_ssl_session_save(session, ptr::null_mut(), 0, &raw mut len) };
     let name = server(shared);
-    let head = name.len() + 1;
+    let head = 1 + name.len() + shared.mark.len();
     let mut bytes = List::<u8>::zeroed(head.checked_add(len)?)?;
     let (first, rest) = bytes.split_first_mut()?;
     *first = u8::try_from(name.len()).ok()?;
     let (to, rest) = rest.split_at_mut_checked(name.len())?;
     to.copy_from_slice(name);
+    let (to, rest) = rest.split_at_mut_checked(shared.mark.len())?;
+    to.copy_from_slice(&shared.mark);
     // SAFETY: there is room for that many bytes.
     let ret = unsafe {
         sys::mbedtls_ssl_session_save(session, rest.as_mut_ptr(), rest.len(), &raw mut len)

@@ -259,7 +259,9 @@ impl Tls for Connection {
     }
 
     fn close(&mut self) {
-        if self.agreed.is_none() || self.over.is_some() || self.closed {
+        // The peer's close_notify is answered with one.
+        let broken = self.over.is_some_and(|fault| fault.code != Code::Closed);
+        if self.agreed.is_none() || broken || self.closed {
             return;
         }
         self.closed = true;

@@ -221,8 +221,12 @@ impl<T: Tls> Layer<T> {
                 if fault.code == Code::Closed {
                     // The peer's close_notify is answered with one (RFC 5246 section 7.2.1).
                     self.close();
+                    // TLS only carried the news: what broke is the rung that was climbed.
+                    let rung = client.rung();
+                    Fault { rung, ..fault }
+                } else {
+                    fault
                 }
-                fault
             }
         };
         self.over = true;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use openssl::ssl::{AlpnError, SslContextBuilder, SslVerifyMode, SslVersion};
 use towpath_proto::{
     Blame, Code,
-    tls::{Alert, Fact, Message, Profile, Side, Tls as _, Version, Versions},
+    tls::{Alert, Clock, Fact, Message, Profile, Roots, Side, Tls as _, Version, Versions},
 };
 use towpath_tls_mbed::{Connection, Context, capabilities};
 
@@ -338,8 +338,21 @@ fn sessions_are_resumed_from_bytes() {
             ..profile
         };
         let other = Context::new(&other).unwrap();
+        // A resumed handshake verifies nothing: other roots would be gone round.
+        let stranger = Pki::new();
+        let strange = [&*stranger.root_pem];
+        let distrusting = Context::new(&Profile {
+            roots: Roots::Given(&strange),
+            ..profile
+        });
+        let timeless = Context::new(&Profile {
+            clock: Clock::Unchecked,
+            ..profile
+        });
         for (context, bytes) in [
             (&other, &*saved),
+            (&distrusting.unwrap(), &saved),
+            (&timeless.unwrap(), &saved),
             (&context, &saved[..saved.len() - 1]),
             (&context, b""),
             (&context, &[0; 400]),
@@ -492,7 +505,7 @@ fn profiles_that_cannot_be() {
         .contains("post-handshake")
     );
     let system = Profile {
-        roots: towpath_proto::tls::Roots::System,
+        roots: Roots::System,
         ..good
     };
     assert!(refused(&system).contains("no system roots"));

@@ -72,6 +72,13 @@ impl Secured {
         }
     }
 
+    /// Sends what goes, and says whether records are left that the stream may take later.
+    fn is_leaving(&mut self, stream: Option<&impl Stream>, now: Instant, closed: Fault) -> bool {
+        self.send(stream, now, closed);
+        let lost = stream.is_none() || self.broken.is_some() || self.ended;
+        !lost && self.layer.has_sendable()
+    }
+
     /// Reads records once.
     fn receive(&mut self, stream: Option<&impl Stream>, now: Instant, closed: Fault) -> Moved {
         let Some(stream) = stream.filter(|_| !self.ended) else {
@@ -113,8 +120,7 @@ impl Machine {
             return Some(Turn::Event(Event::Trace(trace)));
         }
         let (event, until) = secured.last.take()?;
-        let blocked = secured.send(stream, now, rung) == Moved::Blocked;
-        if blocked && now < until {
+        if secured.is_leaving(stream, now, rung) && now < until {
             secured.last = Some((event, until));
             return Some(Turn::Wait(Wants {
                 until: Some(until),
@@ -195,8 +201,7 @@ impl Machine {
             return Some(event);
         };
         secured.layer.close();
-        let blocked = secured.send(stream, now, closed) == Moved::Blocked;
-        if graceful && blocked {
+        if secured.is_leaving(stream, now, closed) && graceful {
             secured.last = Some((event, now.after(patience)));
             return None;
         }

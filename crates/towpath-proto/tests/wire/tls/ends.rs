@@ -106,6 +106,7 @@ fn close_notify_of_the_server_is_a_close() {
     let mut script = connected(&Security::default());
     script.server().alert(false, 0);
     let fault = script.fails(Code::Closed);
+    assert_eq!(fault.rung, Rung::Mqtt);
     assert!(!fault.alert.is_some_and(|alert| alert.fatal));
     script.hears("warning 0");
 }
