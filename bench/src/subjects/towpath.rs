@@ -104,6 +104,7 @@ fn idle(job: &Job) -> Result<Report, String> {
 
 /// `count` times: a QoS 1 PUBLISH to `TOPIC` into a buffer, both behind `black_box`. 3.1.1, as the
 /// peers do.
+#[inline(never)] // What is measured must not depend on what else this program does.
 fn encode(job: &Job) -> Result<Report, String> {
     let payload = job.payload_bytes();
     let topic = TopicName::new(TOPIC).map_err(|e| e.clause)?;
@@ -128,6 +129,7 @@ fn encode(job: &Job) -> Result<Report, String> {
 }
 
 /// `count` times: the bytes of `wire::publish(.., Some(1))` into a packet, behind `black_box`.
+#[inline(never)] // What is measured must not depend on what else this program does.
 fn decode(job: &Job) -> Result<Report, String> {
     let bytes = wire::publish(&job.payload_bytes(), Some(1));
     for _ in 0..job.count {
@@ -141,6 +143,7 @@ fn decode(job: &Job) -> Result<Report, String> {
 }
 
 /// `count` times: one binary client frame with a fresh random key into a buffer.
+#[inline(never)] // What is measured must not depend on what else this program does.
 fn ws(job: &Job) -> Result<Report, String> {
     let payload = job.payload_bytes();
     let mut buffer = vec![0; payload.len() + HEADER_MAX];

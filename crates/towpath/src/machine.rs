@@ -85,6 +85,8 @@ pub(crate) struct Machine {
     closing: bool,
     /// The TLS of this attempt.
     secured: Option<Box<Secured>>,
+    /// TLS can't even begin with these options.
+    unprepared: bool,
 }
 
 #[derive(Debug)]
@@ -125,6 +127,7 @@ impl Machine {
             trim: false,
             closing: false,
             secured: None,
+            unprepared: false,
         }
     }
 
@@ -140,6 +143,8 @@ impl Machine {
         match self.options.secure() {
             Ok(layer) => self.secured = layer.map(|layer| Box::new(Secured::new(layer))),
             Err(fault) => {
+                // A clock is set some time; the rest was read once and stays as it is.
+                self.unprepared = fault.code != Code::ClockUnset;
                 self.client.entered(now, Rung::Tls);
                 self.client.closed(now, fault);
                 return Ok(false);
@@ -313,8 +318,9 @@ impl Machine {
                     .accepted_at
                     .take()
                     .map_or(Duration::ZERO, |at| now.since(at));
-                // Trying again does not change what is typed wrong.
-                let hopeless = matches!(fault.code, Code::TlsProfile | Code::TlsMaterial);
+                // Trying again does not change what is typed wrong, nor what was read once.
+                let hopeless =
+                    self.unprepared || matches!(fault.code, Code::TlsProfile | Code::TlsMaterial);
                 *retry_in = if hopeless {
                     None
                 } else {

@@ -129,7 +129,8 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     /// The clause that the packet breaks.
-    #[inline]
+    // Inlined as a whole, whatever else a program holds: a packet handed over in memory costs as much as decoding it.
+    #[inline(always)]
     pub fn decode(bytes: &'a [u8], version: Version) -> Result<Option<(Self, usize)>, Invalid> {
         if let Some((flags, from, to)) = common_publish(bytes)
             && let Some(body) = bytes.get(from..to)
@@ -264,8 +265,9 @@ fn properties<'a>(
     }
 }
 
+// Inlined for the same reason as `Packet::decode`.
 impl<'a> Publish<'a> {
-    #[inline]
+    #[inline(always)]
     fn decode_body(flags: u8, body: &'a [u8], version: Version) -> Result<Self, Invalid> {
         let mut reader = Reader::new(body);
         let mut publish = Self::decode_head(flags, &mut reader, version)?;
@@ -274,7 +276,7 @@ impl<'a> Publish<'a> {
     }
 
     /// Reads everything before the payload. The payload of the result is empty.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode_head(
         flags: u8,
         reader: &mut Reader<'a>,

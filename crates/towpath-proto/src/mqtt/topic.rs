@@ -20,7 +20,7 @@ fn any_odd<const NAME: bool>(bytes: &[u8]) -> bool {
 }
 
 /// Whether no byte asks for a closer look. Nearly all strings that occur are like that.
-#[inline]
+#[inline(always)]
 fn is_plain<const NAME: bool>(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<16>() else {
         return is_plain_short::<NAME>(bytes);
@@ -104,7 +104,7 @@ impl<'a> TopicName<'a> {
     }
 
     /// Checks received bytes; unlike [`new`](Self::new) an empty name passes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_wire(bytes: &'a [u8]) -> Result<Self, Invalid> {
         if !is_plain::<true>(bytes) {
             look_closer_at_name(bytes)?;
