@@ -47,6 +47,15 @@ enum Method {
 }
 
 pub fn rows(options: &Options) -> Vec<Row> {
+    let mut rows = traffic_rows(options);
+    rows.extend(codec_rows());
+    rows.extend(idle_rows(options));
+    rows.extend(connect_rows(options));
+    rows.retain(|row| options.wants_row(&row.id));
+    rows
+}
+
+fn traffic_rows(options: &Options) -> Vec<Row> {
     let payload = options.payload;
     let traffic = [
         (Op::Pub0, options.pub0),
@@ -83,6 +92,11 @@ pub fn rows(options: &Options) -> Vec<Row> {
             method,
         });
     }
+    rows
+}
+
+fn codec_rows() -> Vec<Row> {
+    let mut rows = Vec::new();
     let [low, high] = CODEC_COUNTS;
     for op in [Op::Encode, Op::Decode] {
         rows.extend([64, 1024].map(|payload| Row {
@@ -110,23 +124,24 @@ pub fn rows(options: &Options) -> Vec<Row> {
             parts: payload,
         },
     }));
+    rows
+}
+
+fn idle_rows(options: &Options) -> [Row; 2] {
     let idle = [
         (Op::Idle, "idle", "mqtt"),
         (Op::IdleTls, "idle/tls", "mqtts"),
     ];
-    rows.extend(idle.map(|(op, id, scheme)| Row {
+    idle.map(|(op, id, scheme)| Row {
         id: id.into(),
         label: format!("{} idle {scheme} connections", options.connections),
         unit: "kB per connection",
         op,
-        payload,
+        payload: options.payload,
         method: Method::Memory {
             connections: options.connections,
         },
-    }));
-    rows.extend(connect_rows(options));
-    rows.retain(|row| options.wants_row(&row.id));
-    rows
+    })
 }
 
 fn connect_rows(options: &Options) -> [Row; 4] {
