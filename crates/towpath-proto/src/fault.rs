@@ -123,7 +123,8 @@ impl fmt::Display for Fault {
         if !self.detail.is_empty() {
             part(f)?;
             // Up to TLS, and about itself, this side speaks: an address, an error text.
-            let own = self.rung <= Rung::Tls || matches!(self.code, Code::Io);
+            let own = (self.rung <= Rung::Tls && !self.code.quotes_proxy())
+                || matches!(self.code, Code::Io);
             if own {
                 write!(f, "{}", self.detail)?;
             } else {
@@ -156,6 +157,10 @@ enum Number {
     Bytes,
     Millis,
     Tls,
+    /// A response code of DNS.
+    Rcode,
+    /// A reply code of SOCKS5.
+    Socks,
 }
 
 macro_rules! codes {
@@ -201,10 +206,26 @@ macro_rules! codes {
 }
 
 codes! {
-    // Address, name and TCP.
-    NameNotFound, Usage, Os, "the name does not resolve", "Check the host name; if it is right, check the resolver of this network.";
-    NoAddress, Path, Os, "the name has no usable address", "Check the address family this network offers.";
-    ResolverFailed, Path, Os, "the resolver did not answer", "Check the DNS servers of this network.";
+    // Address and name.
+    NoSourceAddress, Path, Os, "this device has no address that reaches beyond its own link", "Wait for the network's router advertisement or DHCP, or look why none comes.";
+    FamilyUnavailable, Usage, Os, "the name or address exists only in the other address family", "Allow both families, or use a name that has addresses of this one.";
+    NameInvalid, Usage, Os, "this is no valid host name", "Correct the host name; names beyond ASCII are written in punycode (xn--).";
+    NoResolver, Path, Os, "no DNS server is known", "Give one with --resolver, or let the network announce one (RDNSS, DHCP).";
+    ResolverSilent, Path, Millis, "no DNS server answered", "Check the DNS servers of this network, or give another with --resolver.";
+    ResolverRefused, Path, Rcode, "the DNS server refuses the question", "Use a DNS server that serves this network (--resolver).";
+    ResolverFailed, Path, Rcode, "the DNS server failed", "Ask another DNS server (--resolver); this one can't reach the name's own servers, or does not trust their answer.";
+    NameNotFound, Usage, Rcode, "the name does not exist", "Check the host name; if it is right, check the DNS server of this network.";
+    NoAddress, Path, Os, "the name exists but has no usable address", "Check the name's A and AAAA records.";
+    AliasLoop, Path, Os, "the name's aliases (CNAME) go in a circle or have no end", "Mend the CNAME records of the name.";
+    AnswerMalformed, Path, Os, "the DNS server's answer can't be read", "A middlebox may have damaged it; give another server with --resolver.";
+    AnswerTooLarge, Local, Bytes, "the DNS server's answer is larger than the buffer for it", "Give the resolver a larger buffer, or the name fewer addresses.";
+    // NAT64.
+    Nat64NoPrefix, Path, Os, "the server has IPv4 addresses only, this network offers IPv6 only, and no NAT64 prefix is known", "Give the prefix with --nat64-prefix (a Thread border router lists it in its network data), or use a network with NAT64.";
+    Nat64PrefixInvalid, Usage, Os, "this is no NAT64 prefix", "Give an IPv6 prefix of length 32, 40, 48, 56, 64 or 96 whose bits 64 to 71 are zero (RFC 6052).";
+    Nat64Private, Usage, Os, "the server's IPv4 address is private, and the well-known NAT64 prefix 64:ff9b::/96 may not carry private addresses", "Let the network use a prefix of its own for NAT64, or give the server a public or an IPv6 address.";
+    Nat64Silent, Path, Millis, "no answer through NAT64", "The translator is dead, or the server behind it is; try another IPv4 address through the same prefix to tell.";
+    Nat64NoRoute, Path, Os, "the network has no route to the NAT64 prefix", "NAT64 was withdrawn or the prefix is an old one: look at the router's NAT64, and ask for the prefix again.";
+    // TCP.
     BindFailed, Usage, Os, "the source address cannot be used", "Give --bind an address that this machine has.";
     Refused, Peer, Os, "connection refused: nothing listens on this port", "Check the port, and that the server runs.";
     HostUnreachable, Path, Os, "no route to the host", "Check the address and the route; a firewall may reject it.";
@@ -213,6 +234,20 @@ codes! {
     Reset, Path, Os, "the connection was reset", "The peer or a middlebox cut it; look at the peer's log. A TLS port does this to plain MQTT.";
     Closed, Peer, Os, "the peer closed the connection", "Look at the peer's log; with mqtt:// or ws:// on a TLS port, use mqtts:// or wss://.";
     Io, Local, Os, "the operating system reported an error", "";
+    LargePacketsLost, Path, Bytes, "small packets pass, large ones vanish: the path's MTU is smaller than announced, and nothing says so", "Give --mss (1200, or 400 if that is too much), or let the router clamp the MSS to its path's MTU.";
+    // Proxy.
+    ProxyName, Usage, Os, "the proxy can't be asked for this", "Change what is named here: a host name that is too long, or characters that the proxy's protocol can't carry.";
+    NotProxy, Usage, Http, "what answers is no proxy of this kind", "Check the proxy's scheme (http:// or socks5://), host and port.";
+    ProxyTimeout, Path, Millis, "the proxy does not answer", "The proxy is overloaded or can't reach the server; look at its log.";
+    ProxyClosed, Peer, Os, "the proxy closed the connection without an answer", "Check the proxy's scheme and port, and its access rules.";
+    ProxyRefused, Peer, Http, "the proxy forbids the connection", "Have the server's name and port allowed in the proxy's rules; many allow port 443 only.";
+    ProxyAuthFailed, Peer, Http, "the proxy does not take these credentials", "Check user and password of the proxy.";
+    ProxyAuthScheme, Peer, Http, "the proxy offers only kinds of authentication that are not known here", "Let the proxy offer Basic or Digest to this device.";
+    ProxyBadGateway, Peer, Http, "the proxy can't reach the server", "Check the server's name and port, and from the proxy's network.";
+    ProxyStatus, Peer, Http, "the proxy did not open the connection", "Look at the proxy's log.";
+    SocksFailed, Peer, Socks, "the SOCKS proxy did not open the connection", "Look at the reason; the proxy's rules, or the server's name and port.";
+    SocksMethod, Peer, Os, "the SOCKS proxy takes none of the offered authentication methods", "Give the proxy's user and password, or none if it wants none.";
+    SocksAuthFailed, Peer, Os, "the SOCKS proxy does not take these credentials", "Check user and password of the proxy.";
     // TLS: what this side brings along.
     TlsProfile, Usage, Os, "TLS can't be done as asked", "Change the setting named here, or take the other TLS back-end.";
     TlsMaterial, Usage, Tls, "a certificate, key or name for TLS can't be used", "Check the file or the value that is named; PEM and DER are read.";
@@ -302,6 +337,18 @@ codes! {
 }
 
 impl Code {
+    /// Whether the detail is what a proxy said.
+    const fn quotes_proxy(self) -> bool {
+        matches!(
+            self,
+            Self::NotProxy
+                | Self::ProxyRefused
+                | Self::ProxyAuthFailed
+                | Self::ProxyBadGateway
+                | Self::ProxyStatus
+        )
+    }
+
     fn fmt_number(self, number: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number_kind() {
             Number::Os => write!(f, "os error {number}"),
@@ -309,6 +356,8 @@ impl Code {
             Number::Close => write!(f, "close code {number}"),
             Number::Bytes => write!(f, "{number} bytes"),
             Number::Millis => write!(f, "{number} ms"),
+            Number::Rcode => f.write_str(rcode(number)),
+            Number::Socks => write!(f, "reply {number}: {}", socks_reply(number)),
             // OpenSSL numbers what verification found; Mbed TLS has negative errors from 0x1000 on.
             Number::Tls if number <= 0xff => write!(f, "X.509 error {number}"),
             Number::Tls => write!(f, "Mbed TLS error -0x{number:04x}"),
@@ -317,5 +366,32 @@ impl Code {
                 Err(_) => write!(f, "{number}"),
             },
         }
+    }
+}
+
+/// The name of a DNS response code (RFC 1035 section 4.1.1, RFC 6895 section 2.3).
+const fn rcode(number: u32) -> &'static str {
+    match number {
+        1 => "FORMERR",
+        2 => "SERVFAIL",
+        3 => "NXDOMAIN",
+        4 => "NOTIMP",
+        5 => "REFUSED",
+        _ => "an unusual RCODE",
+    }
+}
+
+/// What a reply code of SOCKS5 means (RFC 1928 section 6).
+const fn socks_reply(number: u32) -> &'static str {
+    match number {
+        1 => "general failure",
+        2 => "not allowed by its rules",
+        3 => "network unreachable",
+        4 => "host unreachable",
+        5 => "connection refused",
+        6 => "TTL expired",
+        7 => "command not supported",
+        8 => "address type not supported",
+        _ => "an unknown reason",
     }
 }

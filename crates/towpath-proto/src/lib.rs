@@ -18,6 +18,7 @@ pub mod event;
 pub mod fault;
 pub mod http;
 pub mod mqtt;
+pub mod net;
 pub mod path;
 pub mod rung;
 pub mod text;

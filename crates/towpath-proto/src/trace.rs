@@ -1,6 +1,6 @@
 //! Facts about the climb, for the doctor and for `--trace`.
 
-use crate::{mqtt::packet::Kind, rung::Rung, time::Instant, tls, ws::Opcode};
+use crate::{mqtt::packet::Kind, net, rung::Rung, time::Instant, tls, ws::Opcode};
 
 /// One fact, stamped with the time it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Fact {
     Failed,
     /// What was seen of TLS.
     Tls(tls::Fact),
+    /// What was seen below TCP.
+    Net(net::Fact),
 }
 
 /// What was sent or received, in one byte: an MQTT packet by its number, or one of the constants.
