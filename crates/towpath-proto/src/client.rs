@@ -28,7 +28,7 @@ use crate::{
     path::{Path, Upgrade, Wire},
     rung::Rung,
     time::Instant,
-    trace::{Name, Traces},
+    trace::{Name, Trace, Traces},
     ws::{self, Opcode, handshake::Request},
 };
 
@@ -386,6 +386,19 @@ impl<B: Buffer, R: Random> Client<B, R> {
         } else {
             self.enter_mqtt();
         }
+    }
+
+    /// The driver has reached `rung` and climbs another one itself before [`reached`](Self::reached): TCP where a proxy
+    /// comes before the byte stream is open, NAT64 on the way to TCP.
+    pub fn passed(&mut self, now: Instant, rung: Rung) {
+        self.now = now;
+        self.traces.reached(now, rung);
+    }
+
+    /// The next fact, for a driver that tells facts of its own between [`entered`](Self::entered) and
+    /// [`reached`](Self::reached), where nothing is polled.
+    pub fn take_trace(&mut self) -> Option<Trace> {
+        self.traces.take()
     }
 
     fn enter(&mut self, rung: Rung) {

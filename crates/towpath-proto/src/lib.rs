@@ -20,6 +20,7 @@ pub mod http;
 pub mod mqtt;
 pub mod net;
 pub mod path;
+pub mod proxy;
 pub mod rung;
 pub mod text;
 pub mod time;

@@ -4,8 +4,10 @@
 //! - [`Server`] is a small, strict MQTT server that panics when the client breaks a rule of the specification.
 //! - [`Front`] puts TLS in front of it, as far as [`Toy`] goes.
 //! - [`Pair`] ties a client, a link and a server together and moves time.
+//! - [`dns`] has messages as a DNS server reads and writes them.
 //! - [`Script`] plays the server by hand, so that a test reads as a dialogue on the wire.
 
+pub mod dns;
 mod front;
 mod hex;
 mod link;

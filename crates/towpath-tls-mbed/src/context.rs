@@ -57,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) server_name: Option<List<u8>>,
     pub(crate) versions: Versions,
     pub(crate) max_fragment: u8,
+    pub(crate) ticketless: bool,
     pub(crate) clock: Clock,
     pub(crate) trace: bool,
     /// What a session has to be made with.
@@ -232,6 +233,7 @@ fn shared(profile: &Profile<'_>) -> Result<Shared, Fault> {
             Some(4096) => 4,
             _ => 0,
         },
+        ticketless: profile.ticketless,
         clock: profile.clock,
         trace: profile.trace,
         mark: session::mark(profile).ok_or_else(no_memory)?,

@@ -214,6 +214,10 @@ unsafe fn configure(
             conf,
             sys::MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED as c_int,
         );
+        if lists.ticketless {
+            let off = sys::MBEDTLS_SSL_SESSION_TICKETS_DISABLED as c_int;
+            sys::mbedtls_ssl_conf_session_tickets(conf, off);
+        }
         #[cfg(feature = "trace")]
         if lists.trace {
             sys::mbedtls_ssl_conf_dbg(conf, Some(debug), check.cast::<c_void>());

@@ -274,6 +274,9 @@ fn set_extensions(builder: &mut SslContextBuilder, profile: &Profile<'_>) -> Res
             return Err(refused("no maximum fragment length in this OpenSSL"));
         }
     }
+    if profile.ticketless {
+        builder.set_options(SslOptions::NO_TICKET);
+    }
     if profile.post_handshake_auth {
         ffi::offer_post_handshake_auth(builder);
     }

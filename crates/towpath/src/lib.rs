@@ -26,7 +26,13 @@ mod host;
 #[cfg(feature = "std")]
 mod machine;
 #[cfg(feature = "std")]
+pub mod net;
+#[cfg(feature = "std")]
 mod options;
+#[cfg(feature = "std")]
+mod profile;
+#[cfg(feature = "std")]
+mod proxy;
 #[cfg(feature = "std")]
 pub mod tls;
 #[cfg(feature = "std")]
@@ -54,5 +60,7 @@ pub use self::{
     error::Error,
     event::{Details, Event, Message},
     options::{Full, Options, Will},
+    profile::Profile,
+    proxy::{Proxy, Scheme as ProxyScheme},
     tls::TlsOptions,
 };

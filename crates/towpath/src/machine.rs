@@ -319,8 +319,11 @@ impl Machine {
                     .take()
                     .map_or(Duration::ZERO, |at| now.since(at));
                 // Trying again does not change what is typed wrong, nor what was read once.
-                let hopeless =
-                    self.unprepared || matches!(fault.code, Code::TlsProfile | Code::TlsMaterial);
+                let hopeless = self.unprepared
+                    || matches!(
+                        fault.code,
+                        Code::TlsProfile | Code::TlsMaterial | Code::NameInvalid | Code::ProxyName
+                    );
                 *retry_in = if hopeless {
                     None
                 } else {

@@ -1,6 +1,6 @@
 //! Everything a caller decides about a connection.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, time::Duration};
 
 use towpath_proto::{
     Upgrade,
@@ -13,8 +13,10 @@ use towpath_proto::{
 };
 
 use crate::{
-    Endpoint, Error, Fault, QoS, Reconnect, Refusal, TopicName, Version, host,
+    Endpoint, Error, Fault, Proxy, QoS, Reconnect, Refusal, TopicName, Version, host,
+    net::{Families, Nat64, NetOptions, Resolver},
     tls::{Engine, Prepared, Sessions, TlsOptions},
+    tokio::Sockets,
 };
 
 /// What to do with a message when the offline store is full.
@@ -79,6 +81,8 @@ pub(crate) struct Extras {
     pub(crate) user_properties: Vec<(String, String)>,
     pub(crate) bind: Option<IpAddr>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) network: NetOptions,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) tls: TlsOptions,
     pub(crate) prepared: Prepared,
 }
@@ -253,10 +257,72 @@ impl Options {
         self
     }
 
+    /// Everything about names, addresses and TCP at once. Of its patience only that of [`Self::patience`] counts.
+    #[must_use]
+    pub fn network(mut self, network: NetOptions) -> Self {
+        self.extras_mut().network = network;
+        self
+    }
+
+    fn with_network(self, change: impl FnOnce(NetOptions) -> NetOptions) -> Self {
+        let network = change(self.network_options().into_owned());
+        self.network(network)
+    }
+
+    /// The address families that packets may have. The default is both.
+    #[must_use]
+    pub fn families(self, families: Families) -> Self {
+        self.with_network(|network| network.families(families))
+    }
+
+    /// Who is asked for addresses. The default is [`Resolver::Auto`].
+    #[must_use]
+    pub fn resolver(self, resolver: Resolver) -> Self {
+        self.with_network(|network| network.resolver(resolver))
+    }
+
+    /// What is done about NAT64. The default is to find the prefix when an IPv4 address is out of reach.
+    #[must_use]
+    pub fn nat64(self, nat64: Nat64) -> Self {
+        self.with_network(|network| network.nat64(nat64))
+    }
+
+    /// The largest TCP segment, bytes; see [`NetOptions::mss`].
+    #[must_use]
+    pub fn mss(self, bytes: u16) -> Self {
+        self.with_network(|network| network.mss(bytes))
+    }
+
+    /// Whether TCP acknowledgements wait for data; see [`NetOptions::delayed_acks`].
+    #[must_use]
+    pub fn delayed_acks(self, wait: bool) -> Self {
+        self.with_network(|network| network.delayed_acks(wait))
+    }
+
+    /// The time between two connection attempts that race. The default is 250 ms.
+    #[must_use]
+    pub fn attempt_delay(self, delay: Duration) -> Self {
+        self.with_network(|network| network.attempt_delay(delay))
+    }
+
+    /// The proxy to go through, whatever the scheme of the endpoint is. The default is none; the environment is read by
+    /// [`Proxy::from_environment`] alone.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.extras_mut().proxy = Some(proxy);
+        self
+    }
+
     /// How `mqtts://` and `wss://` do TLS.
     #[must_use]
     pub fn tls(mut self, tls: TlsOptions) -> Self {
         self.extras_mut().tls = tls;
+        self
+    }
+
+    pub(crate) fn change_tls(mut self, change: impl FnOnce(TlsOptions) -> TlsOptions) -> Self {
+        let extras = self.extras_mut();
+        extras.tls = change(std::mem::take(&mut extras.tls));
         self
     }
 
@@ -266,13 +332,46 @@ impl Options {
         &self.endpoint
     }
 
+    /// The proxy to go through.
+    #[must_use]
+    pub fn proxied_by(&self) -> Option<&Proxy> {
+        self.extras
+            .as_ref()
+            .and_then(|extras| extras.proxy.as_ref())
+    }
+
+    /// Host and port that the TCP connection goes to: those of the proxy, or of the server.
+    pub(crate) fn first_hop(&self) -> (&str, u16) {
+        self.proxied_by().map_or_else(
+            || (self.endpoint.host.as_str(), self.endpoint.port),
+            |proxy| (proxy.host(), proxy.port()),
+        )
+    }
+
     fn extras_mut(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()
     }
 
-    /// The source address.
-    pub(crate) fn source(&self) -> Option<IpAddr> {
-        self.extras.as_ref().and_then(|extras| extras.bind)
+    /// What was decided about names and addresses, with the patience of these options.
+    pub(crate) fn network_options(&self) -> Cow<'_, NetOptions> {
+        match &self.extras {
+            Some(extras) if extras.network.patience == self.patience => {
+                Cow::Borrowed(&extras.network)
+            }
+            Some(extras) => Cow::Owned(extras.network.clone().patience(self.patience)),
+            None => Cow::Owned(NetOptions::default().patience(self.patience)),
+        }
+    }
+
+    /// What the sockets are to be like.
+    pub(crate) fn sockets(&self) -> Sockets {
+        self.extras
+            .as_ref()
+            .map_or_else(Sockets::default, |extras| Sockets {
+                bind: extras.bind,
+                mss: extras.network.mss,
+                delayed_acks: extras.network.delayed_acks,
+            })
     }
 
     /// The TLS connection of an attempt; `None` where there is no TLS on the path.

@@ -27,7 +27,8 @@ impl Family {
     }
 }
 
-/// The address families that packets may have. With [`V6`](Self::V6) an IPv4 server is reached through NAT64.
+/// The address families that connections may have. With [`V6`](Self::V6) an IPv4 server is reached through NAT64. DNS
+/// servers are asked over either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Families {
     /// Both.

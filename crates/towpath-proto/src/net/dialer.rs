@@ -109,6 +109,10 @@ enum Ending {
 
 /// What the host part of a URL turned out to be.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a name lies in the value, since there is no allocator"
+)]
 enum Host {
     Address(IpAddr),
     /// `localhost` and names below it (RFC 6761 section 6.3).
@@ -130,6 +134,8 @@ pub struct Dialer {
     began: Instant,
     /// When the first IPv4 addresses were known.
     v4_at: Option<Instant>,
+    /// Until when the addresses found are good.
+    good_until: Option<Instant>,
     sources: Sources,
     questions: Questions,
     pool: Pool,
@@ -156,6 +162,7 @@ impl Dialer {
             connect: true,
             began: Instant::ZERO,
             v4_at: None,
+            good_until: None,
             sources: Sources::new(),
             questions: Questions::none(),
             pool: Pool::new(),
@@ -204,6 +211,7 @@ impl Dialer {
         self.connect = connect;
         self.began = now;
         self.v4_at = None;
+        self.good_until = None;
         self.told = 0;
         self.dropped = None;
         self.pool = Pool::new();
@@ -242,6 +250,32 @@ impl Dialer {
         ] {
             self.prefixes.forget(origin);
         }
+    }
+
+    /// The addresses that the latest answer gave, and for how long they are good, for a driver that keeps them and not the
+    /// dialer: it hands them to [`known`](Self::known) another time.
+    pub fn remembered(
+        &self,
+        now: Instant,
+    ) -> Option<(impl Iterator<Item = IpAddr> + '_, Duration)> {
+        match &self.host {
+            Host::Name(name) => self.remembered.of(now, name),
+            _ => None,
+        }
+    }
+
+    /// The NAT64 prefixes that are known, and for how long, for the same driver and [`learned`](Self::learned).
+    pub fn prefixes(
+        &self,
+        now: Instant,
+    ) -> impl Iterator<Item = (Prefix, PrefixOrigin, Duration)> + '_ {
+        self.prefixes.all(now)
+    }
+
+    /// Writes the message of a query into `room` once more, for a driver that sends it later than it was handed out.
+    /// Nothing if nobody waits for it any more. [`QUERY_ROOM`] bytes are enough.
+    pub fn message<'a>(&self, query: QueryId, room: &'a mut [u8]) -> &'a [u8] {
+        self.questions.message(query, room)
     }
 
     /// An answer came to this query, or what may be one.

@@ -61,6 +61,8 @@ pub enum Fact {
     },
     /// A NAT64 prefix became known.
     Prefix(Prefix, PrefixOrigin),
+    /// A NAT64 prefix of this origin can't become known: this program is not permitted to look for it.
+    Unpermitted(PrefixOrigin),
     /// The place of a candidate in the order of attempts, 0 is first, and the rule that put it behind the one before.
     Ordered(u8, Candidate, Rule),
     /// An address is not tried, for this cause.

@@ -51,7 +51,8 @@ impl fmt::Display for PrefixOrigin {
 /// 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Prefix {
-    bits: u128,
+    /// Not its number, whose alignment would make everything around it larger.
+    address: Ipv6Addr,
     len: u8,
 }
 
@@ -61,7 +62,7 @@ const U_OCTET: u128 = 0xff << 56;
 impl Prefix {
     /// 64:ff9b::/96, which may not carry private IPv4 addresses (RFC 6052 section 3.1).
     pub const WELL_KNOWN: Self = Self {
-        bits: 0x0064_ff9b << 96,
+        address: Ipv6Addr::from_bits(0x0064_ff9b << 96),
         len: 96,
     };
 
@@ -72,13 +73,13 @@ impl Prefix {
         let bits = address.to_bits();
         let behind = u128::MAX.checked_shr(u32::from(len)).unwrap_or(0);
         let fits = LENGTHS.contains(&len) && bits & behind == 0 && bits & U_OCTET == 0;
-        fits.then_some(Self { bits, len })
+        fits.then_some(Self { address, len })
     }
 
     /// The prefix as an address with zeros behind it.
     #[must_use]
     pub const fn address(self) -> Ipv6Addr {
-        Ipv6Addr::from_bits(self.bits)
+        self.address
     }
 
     /// Its length, bits.
@@ -103,7 +104,7 @@ impl Prefix {
     #[must_use]
     pub fn synthesise(self, address: Ipv4Addr) -> Ipv6Addr {
         let v4 = u128::from(address.to_bits());
-        Ipv6Addr::from_bits(self.bits | spread(v4, self.len))
+        Ipv6Addr::from_bits(self.address.to_bits() | spread(v4, self.len))
     }
 
     /// The IPv4 address inside `address`; `None` if it does not lie in this prefix.
@@ -115,7 +116,8 @@ impl Prefix {
         let prefix = u128::MAX
             .checked_shr(u32::from(self.len))
             .map(|mask| !mask)?;
-        (bits & prefix == self.bits && bits & U_OCTET == 0).then(|| Ipv4Addr::from_bits(v4))
+        let lies_in = bits & prefix == self.address.to_bits() && bits & U_OCTET == 0;
+        lies_in.then(|| Ipv4Addr::from_bits(v4))
     }
 
     /// Whether `address` may be carried: anything, but by the well-known prefix global addresses only (RFC 6052 section

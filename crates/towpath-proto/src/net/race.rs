@@ -24,9 +24,16 @@ pub type Id = u8;
 enum Stage {
     Waiting,
     Trying,
-    Failed(Fault),
+    /// Rung, cause and number of the fault; the words around them are those of the attempt at large.
+    Failed(Rung, Code, u32),
     /// Over: won, or another has.
     Over,
+}
+
+impl Stage {
+    const fn failed(fault: &Fault) -> Self {
+        Self::Failed(fault.rung, fault.code, fault.number)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +58,8 @@ pub struct Race {
     next: Instant,
     delay: Duration,
     patience: Duration,
+    /// How many attempts may be under way at a time.
+    most: u8,
 }
 
 impl Race {
@@ -66,7 +75,15 @@ impl Race {
             next: Instant::ZERO,
             delay,
             patience,
+            most: u8::MAX,
         }
+    }
+
+    /// The same with so many attempts at a time, at least one.
+    #[must_use]
+    pub const fn at_once(mut self, most: u8) -> Self {
+        self.most = most;
+        self
     }
 
     /// Adds a candidate, in its place among those that wait. An address that is there already is not added.
@@ -123,7 +140,7 @@ impl Race {
 
     /// The next candidate to connect to now.
     pub fn poll(&mut self, now: Instant) -> Option<(Id, Candidate)> {
-        if self.has_trying() && now < self.next {
+        if self.is_full() || (self.has_trying() && now < self.next) {
             return None;
         }
         let id = self.pick()?;
@@ -204,7 +221,7 @@ impl Race {
         else {
             return false;
         };
-        entry.stage = Stage::Failed(fault);
+        entry.stage = Stage::failed(&fault);
         // The next one need not wait for it any more.
         self.next = now;
         true
@@ -214,7 +231,7 @@ impl Race {
     pub fn abandon(&mut self) {
         for entry in self.entries.iter_mut().flatten() {
             entry.close |= entry.stage == Stage::Trying;
-            if !matches!(entry.stage, Stage::Failed(_)) {
+            if !matches!(entry.stage, Stage::Failed(..)) {
                 entry.stage = Stage::Over;
             }
         }
@@ -230,7 +247,7 @@ impl Race {
             })?;
         let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
         let fault = Fault::new(Rung::Tcp, Code::ConnectTimeout).number(millis);
-        entry.stage = Stage::Failed(fault);
+        entry.stage = Stage::failed(&fault);
         entry.close = true;
         let candidate = entry.candidate;
         self.next = now;
@@ -246,7 +263,7 @@ impl Race {
             .flatten()
             .filter(|entry| entry.stage == Stage::Trying);
         let overdue = trying.map(|entry| entry.since.after(self.patience)).min();
-        let next = self.pick().map(|_| self.next);
+        let next = self.pick().filter(|_| !self.is_full()).map(|_| self.next);
         match (overdue, next) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -272,23 +289,31 @@ impl Race {
         self.entries
             .iter()
             .flatten()
-            .all(|entry| matches!(entry.stage, Stage::Failed(_)))
+            .all(|entry| matches!(entry.stage, Stage::Failed(..)))
     }
 
-    /// The faults of the failed attempts with their candidates, in order.
+    /// The faults of the failed attempts with their candidates, in order; without details.
     pub fn faults(&self) -> impl Iterator<Item = (Candidate, Fault)> + '_ {
         self.candidates()
             .filter_map(|(id, candidate)| match self.stage(id) {
-                Some(Stage::Failed(fault)) => Some((candidate, fault)),
+                Some(Stage::Failed(rung, code, number)) => {
+                    Some((candidate, Fault::new(rung, code).number(number)))
+                }
                 _ => None,
             })
     }
 
+    fn trying(&self) -> usize {
+        let entries = self.entries.iter().flatten();
+        entries.filter(|entry| entry.stage == Stage::Trying).count()
+    }
+
     fn has_trying(&self) -> bool {
-        self.entries
-            .iter()
-            .flatten()
-            .any(|entry| entry.stage == Stage::Trying)
+        self.trying() > 0
+    }
+
+    fn is_full(&self) -> bool {
+        self.trying() >= usize::from(self.most.max(1))
     }
 
     fn entry(&self, id: Id) -> Option<&Entry> {

@@ -154,6 +154,8 @@ pub struct Profile<'a> {
     pub renegotiation: Renegotiation,
     /// Whether to offer authentication after the handshake (TLS 1.3, RFC 8446 section 4.6.2).
     pub post_handshake_auth: bool,
+    /// Whether TLS 1.2 sessions are resumed by their identifiers only (RFC 5246 section 7.3), without tickets (RFC 5077).
+    pub ticketless: bool,
     /// By which time certificates are valid.
     pub clock: Clock,
     /// A session to resume, as [`take_session`](super::Tls) gave it.

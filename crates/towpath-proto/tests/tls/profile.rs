@@ -52,6 +52,7 @@ const PROFILE: Profile<'static> = Profile {
     post_handshake_auth: false,
     clock: Clock::System,
     session: None,
+    ticketless: false,
     trace: false,
 };
 

@@ -26,6 +26,8 @@ pub struct Secrets {
     pub password: Option<Vec<u8>>,
     /// The password of the key.
     pub key_password: Option<Vec<u8>>,
+    /// The password for the proxy.
+    pub proxy_password: Option<Vec<u8>>,
 }
 
 /// Nothing of them is shown.
@@ -87,7 +89,11 @@ impl Config {
     pub fn load(&self, secrets: Secrets) -> Result<Loaded, Error> {
         let endpoint = self.endpoint()?;
         let (tls, session_file) = self.tls_options(&endpoint, secrets.key_password)?;
-        let mut options = Options::to(endpoint)
+        let mut options = Options::to(endpoint);
+        if let Some(profile) = &self.profile {
+            options = options.profile(*profile.value());
+        }
+        options = options
             .version(self.version())
             .patience(self.patience())
             .clean_start(!self.keeps_session());
@@ -107,6 +113,11 @@ impl Config {
         options = self.last_will(options)?;
         options = self.login(options, secrets.password)?;
         options = self.upgrade(options)?;
+        let network = self.network.over(options.network_options().into_owned())?;
+        if network != *options.network_options() {
+            options = options.network(network);
+        }
+        options = self.proxy.load(options, secrets.proxy_password)?;
         Ok(Loaded {
             options,
             session_file,
@@ -227,6 +238,9 @@ impl Config {
             };
         }
         let mut options = TlsOptions::new();
+        if let Some(profile) = &self.profile {
+            options = options.profile(*profile.value());
+        }
         options = self.library(options)?;
         options = self.trust(options)?;
         options = self.identity(options, key_password)?;
@@ -326,7 +340,9 @@ impl Config {
             let why = format!("the lowest version, {low}, is above the highest, {high}");
             return Err(setting.wrong(why));
         }
-        options = options.versions(min, max);
+        if min.is_some() || max.is_some() {
+            options = options.versions(min, max);
+        }
         if let Some(names) = &tls.ciphers {
             suites::check_suites(names)?;
             options = options.suites(names.value());
@@ -393,7 +409,7 @@ fn or_default<T: Clone + Default>(given: &Given<T>) -> T {
 }
 
 /// An error if this was given.
-fn given<T>(given: &Given<T>, why: &str) -> Result<(), Error> {
+pub(super) fn given<T>(given: &Given<T>, why: &str) -> Result<(), Error> {
     match given {
         Some(setting) => Err(setting.wrong(why)),
         None => Ok(()),
@@ -424,7 +440,7 @@ fn is_encrypted(key: &[u8]) -> bool {
     contents.first() == Some(&SEQUENCE)
 }
 
-fn first_line_of(path: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn first_line_of(path: &Path) -> Result<Vec<u8>, Error> {
     File::open(path)
         .and_then(first_line)
         .map_err(|error| Error::file(path, &error))

@@ -9,6 +9,7 @@
 //! user = "hub.example/meter-4"
 //! password_file = "password"    # its first line; paths are relative to this file's folder
 //! mqtt = "3.1.1"                # or "5", the default
+//! profile = "thread"            # settings for a kind of network; what is said beside it wins
 //! keepalive = 60                # seconds
 //! timeout = 10                  # seconds for each rung
 //! bind = "192.0.2.7"
@@ -46,12 +47,26 @@
 //! renegotiation = "once"        # or "never"
 //! post_handshake_auth = false
 //! clock = "system"              # or "unchecked"
+//!
+//! [network]
+//! families = "any"              # or "4", "6"
+//! resolver = "auto"             # or "system", or ["192.0.2.53", "[2001:db8::53]:5353"]
+//! nat64_prefix = "auto"         # or "off", or a prefix such as "64:ff9b::/96"
+//! mss = 1200                    # bytes, for a path that loses larger packets
+//! attempt_delay = 0.25          # seconds between connection attempts that race
+//!
+//! [proxy]
+//! url = "http://proxy.example:3128"  # or socks5://; "none": not even that of the environment
+//! user = "meter-4"
+//! password_file = "proxy-password"
 //! ```
 //!
 //! There is no key for a password and none that turns verification off.
 
 mod load;
 mod nearest;
+mod network;
+mod proxy;
 mod session_file;
 mod setting;
 mod suites;
@@ -71,12 +86,14 @@ use table::{Known, Source, Table};
 
 pub use self::{
     load::{Loaded, Secrets, first_line},
+    network::Network,
+    proxy::Proxy,
     session_file::SessionFile,
     setting::Setting,
     suites::names,
 };
 use crate::{
-    Error, QoS, Version,
+    Error, Profile, QoS, Version,
     tls::{self, Backend, Renegotiation},
 };
 
@@ -97,6 +114,8 @@ pub struct Config {
     pub password_file: Given<PathBuf>,
     /// The protocol version.
     pub mqtt: Given<Version>,
+    /// Settings for a kind of network, over which all others win.
+    pub profile: Given<Profile>,
     /// Seconds of silence after which a sign of life is sent.
     pub keepalive: Given<u16>,
     /// How long each rung may take.
@@ -113,6 +132,10 @@ pub struct Config {
     pub websocket: WebSocket,
     /// The TLS rung.
     pub tls: Tls,
+    /// Names, addresses and TCP.
+    pub network: Network,
+    /// The proxy to go through.
+    pub proxy: Proxy,
 }
 
 /// The table `[will]`.
@@ -194,6 +217,7 @@ const KNOWN: Known = &[
             "user",
             "password_file",
             "mqtt",
+            "profile",
             "keepalive",
             "timeout",
             "bind",
@@ -202,10 +226,23 @@ const KNOWN: Known = &[
             "will",
             "websocket",
             "tls",
+            "network",
+            "proxy",
         ],
     ),
     ("will.", &["topic", "payload", "qos", "retain", "delay"]),
     ("websocket.", &["subprotocol", "headers"]),
+    (
+        "network.",
+        &[
+            "families",
+            "resolver",
+            "nat64_prefix",
+            "mss",
+            "attempt_delay",
+        ],
+    ),
+    ("proxy.", &["url", "user", "password_file"]),
     (
         "tls.",
         &[
@@ -265,6 +302,7 @@ impl Config {
             user: root.text("user")?,
             password_file: root.path("password_file")?,
             mqtt: root.choice("mqtt", &[("3.1.1", Version::V311), ("5", Version::V5)])?,
+            profile: root.choice("profile", &[(Profile::Thread.name(), Profile::Thread)])?,
             keepalive: root.number("keepalive", "a number of seconds from 0 to 65535")?,
             timeout: root.seconds("timeout")?,
             bind: root.address("bind")?,
@@ -273,6 +311,8 @@ impl Config {
             will: Will::read(&root.below("will", "will.")?)?,
             websocket: WebSocket::read(&root.below("websocket", "websocket.")?)?,
             tls: Tls::read(&root.below("tls", "tls.")?)?,
+            network: Network::read(&root.below("network", "network.")?)?,
+            proxy: Proxy::read(&root.below("proxy", "proxy.")?)?,
         })
     }
 

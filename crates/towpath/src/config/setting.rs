@@ -45,6 +45,20 @@ impl<T> Setting<T> {
         &self.value
     }
 
+    /// The same setting with its value read as something else; what `read` says is wrong with it.
+    pub(super) fn read<U>(
+        self,
+        read: impl FnOnce(&T) -> Result<U, String>,
+    ) -> Result<Setting<U>, Error> {
+        match read(&self.value) {
+            Ok(value) => Ok(Setting {
+                value,
+                origin: self.origin,
+            }),
+            Err(why) => Err(self.wrong(why)),
+        }
+    }
+
     /// The error that says what is wrong with this value: `device.toml:7: tls.min: why`, or `--tls-min: why`.
     #[must_use]
     pub fn wrong(&self, why: impl fmt::Display) -> Error {

@@ -183,6 +183,20 @@ impl<'a, 't> Table<'a, 't> {
         })
     }
 
+    /// A list, or one text instead.
+    pub(super) fn texts(&self, key: &str) -> Result<Given<Vec<String>>, Error> {
+        let kind = format!("text in quotes, or a list of them, as in {key} = [\"...\", \"...\"]");
+        self.take(key, &kind, |value, _| {
+            if let Some(text) = value.as_str() {
+                return Some(vec![text.to_owned()]);
+            }
+            let items = value.as_array()?.iter();
+            items
+                .map(|item| item.get_ref().as_str().map(str::to_owned))
+                .collect()
+        })
+    }
+
     pub(super) fn pairs(&self, key: &str) -> Result<Given<Vec<(String, String)>>, Error> {
         self.take(key, "a table of NAME = \"value\"", |value, _| {
             let mut entries: Vec<_> = value.as_table()?.iter().collect();

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use super::*;
+use crate::net::{self, Families, Nat64, NetOptions, Resolver};
 
 const FILE: &str = "conf/device.toml";
 
@@ -145,6 +146,31 @@ fn errors_name_file_line_and_key() {
             "[websocket]\nheaders = { a = 1 }",
             ":2: websocket.headers: this has to be a table of",
         ),
+        (
+            "[network]\nfamilies = \"5\"",
+            ":2: network.families: \"5\" is not known; use \"any\" or \"4\" or \"6\"",
+        ),
+        (
+            "[network]\nresolver = [\"192.0.2.1\", \"dns.example\"]",
+            ":2: network.resolver: \"dns.example\" is no DNS server: this has to be ADDRESS",
+        ),
+        (
+            "[network]\nresolver = [\"192.0.2.1\", \"system\"]",
+            ":2: network.resolver: \"system\" stands alone",
+        ),
+        ("[network]\nresolver = []", "there is no server in it"),
+        (
+            "[network]\nresolver = 5",
+            ":2: network.resolver: this has to be text in quotes, or a list",
+        ),
+        (
+            "[network]\nnat64_prefix = \"64:ff9b::/95\"",
+            ":2: network.nat64_prefix: \"64:ff9b::/95\" is no NAT64 prefix",
+        ),
+        (
+            "[network]\nattempt_delay = 0",
+            ":2: network.attempt_delay: this has to be a number of seconds above 0",
+        ),
         ("[tls]\nclock = \"off\"", "use \"system\" or \"unchecked\""),
         (
             "[tls]\nrenegotiation = \"always\"",
@@ -235,8 +261,72 @@ fn nothing_of_a_value_is_in_debug() {
     let secrets = Secrets {
         password: Some(b"s3same".to_vec()),
         key_password: Some(b"s3same".to_vec()),
+        proxy_password: Some(b"s3same".to_vec()),
     };
     assert!(!format!("{secrets:?}").contains("115"), "{secrets:?}");
+}
+
+#[test]
+fn the_network_comes_into_the_options() {
+    let config = parse(
+        "url = \"mqtt://h\"\ntimeout = 3\n[network]\nfamilies = \"6\"\nmss = 1200\nattempt_delay = 0.5\n\
+         resolver = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]\nnat64_prefix = \"64:ff9b::/96\"",
+    );
+    let options = config.load(Secrets::default()).unwrap().options;
+    let servers = ["192.0.2.53:53", "[2001:db8::53]:5353"].map(|text| text.parse().unwrap());
+    let wanted = NetOptions::default()
+        .families(Families::V6)
+        .mss(1200)
+        .attempt_delay(Duration::from_millis(500))
+        .patience(Duration::from_secs(3))
+        .resolver(Resolver::Servers(servers.to_vec()))
+        .nat64(Nat64::Prefix(net::Prefix::WELL_KNOWN));
+    assert_eq!(*options.network_options(), wanted);
+    for (text, resolver) in [
+        ("", Resolver::Auto),
+        ("resolver = \"auto\"", Resolver::Auto),
+        ("resolver = \"system\"", Resolver::System),
+        ("resolver = [\"system\"]", Resolver::System),
+    ] {
+        let config = parse(&format!("url = \"mqtt://h\"\n[network]\n{text}"));
+        let options = config.load(Secrets::default()).unwrap().options;
+        assert_eq!(options.network_options().resolver, resolver, "{text}");
+    }
+}
+
+#[test]
+fn a_proxy_is_named_by_the_file_or_by_what_is_known_otherwise() {
+    let found = |text: &str, otherwise: Option<&str>, password: Option<&[u8]>| {
+        let mut config = parse(&format!("url = \"mqtts://h\"\n[proxy]\n{text}"));
+        config.proxy.otherwise = otherwise.map(|url| crate::Proxy::parse(url).unwrap());
+        let lacks = config.proxy.lacks_password();
+        let secrets = Secrets {
+            proxy_password: password.map(Into::into),
+            ..Secrets::default()
+        };
+        let options = config.load(secrets).unwrap().options;
+        (lacks, options.proxied_by().cloned())
+    };
+    let proxy = |url| Some(crate::Proxy::parse(url).unwrap());
+    let http = "url = \"http://p:1\"";
+    assert_eq!(found("", None, None), (None, None));
+    assert_eq!(found("", Some("p:1"), None), (None, proxy("http://p:1")));
+    let known = found("", Some("u:w@p:1"), None);
+    assert_eq!(known, (None, proxy("http://u:w@p:1")));
+    assert_eq!(found(http, Some("q:2"), None), (None, proxy("http://p:1")));
+    assert_eq!(found("url = \"none\"", Some("q:2"), None), (None, None));
+    let user = format!("{http}\nuser = \"anna\"");
+    let anna = Some("anna".to_owned());
+    let with = found(&user, None, Some(b"w"));
+    assert_eq!(with, (anna.clone(), proxy("http://anna:w@p:1")));
+    assert_eq!(
+        found(&user, None, None),
+        (anna.clone(), proxy("http://anna@p:1"))
+    );
+    let in_url = found("url = \"socks5://anna@p\"", None, Some(b"w"));
+    assert_eq!(in_url, (anna.clone(), proxy("socks5://anna:w@p")));
+    let other = found("user = \"anna\"", Some("u:w@p:1"), Some(b"x"));
+    assert_eq!(other, (anna, proxy("http://anna:x@p:1")));
 }
 
 #[test]
@@ -254,6 +344,31 @@ fn what_can_not_be_honoured_names_its_key() {
             "url = \"ws://h\"\n",
             "[tls]\nmin = \"1.2\"",
             ":3: tls.min: TLS has no meaning with ws://; use wss://",
+        ),
+        (
+            MQTT,
+            "[proxy]\nurl = \"http://u:s3same@p\"",
+            ":3: proxy.url: a password does not belong here",
+        ),
+        (
+            MQTT,
+            "[network]\nmss = 80",
+            ":3: network.mss: this has to be a number of bytes from 88 to 32767",
+        ),
+        (
+            MQTT,
+            "[proxy]\nurl = \"https://p\"",
+            ":3: proxy.url: the proxy's URL: TLS to the proxy",
+        ),
+        (
+            MQTT,
+            "[proxy]\nuser = \"u\"",
+            ":3: proxy.user: there is no proxy",
+        ),
+        (
+            MQTT,
+            "[proxy]\nurl = \"http://p\"\npassword_file = \"f\"",
+            ":4: proxy.password_file: a password needs a user",
         ),
         (MQTT, "keep_session = true", ":2: keep_session: "),
         (

@@ -11,6 +11,38 @@
 //! and `flush` have done nothing when they are dropped before they are ready. Those of embassy-net are like that: they
 //! copy and are ready in one step. A TLS wrapper around them often is not like that. There is no need for one:
 //!
+//! # Names and addresses
+//! [`dial`](fn@dial) finds the way to a server by name with a [`Dialer`](towpath_proto::net::Dialer) of the caller's:
+//! DNS, NAT64, the order of addresses, and a race of connection attempts. The device says what it knows, its DNS
+//! servers, its own addresses and the NAT64 prefix; its network stack lends a [`UdpSocket`] and two or more
+//! [`TcpSocket`]s. The dialer lives as long as the device: it keeps answers for their time to live. `interop/embassy`
+//! has the sockets for embassy-net.
+//!
+//! ```no_run
+//! use core::{net::IpAddr, time::Duration};
+//! use towpath::{
+//!     Fault,
+//!     embedded::{Network, TcpSocket, Timer, UdpSocket, dial},
+//!     proto::{Random, net::{Dialer, Prefix, PrefixOrigin}},
+//! };
+//!
+//! /// `nat64` is what the network data of a Thread network says, for example.
+//! async fn reach<'s, T: TcpSocket>(
+//!     dialer: &mut Dialer,
+//!     (tcp, udp): (&'s mut [T; 2], &mut impl UdpSocket),
+//!     (own, nat64): (&[IpAddr], Prefix),
+//!     timer: &impl Timer,
+//!     random: &mut impl Random,
+//! ) -> Result<&'s mut T, Fault> {
+//!     let lifetime = Duration::from_secs(600);
+//!     dialer.learned(timer.now(), nat64, PrefixOrigin::ThreadNetworkData, lifetime);
+//!     let mut buffer = [0; 1024];
+//!     let network = Network { tcp, udp, own, buffer: &mut buffer };
+//!     // Split it in halves then, for `Connection::open`.
+//!     dial(dialer, network, timer, random, "broker.example", 1883).await
+//! }
+//! ```
+//!
 //! # TLS
 //! [`Connection::open_secured`] takes the halves of the TCP connection and a [`Layer`] over a back-end, anything that is
 //! a [`Tls`]; for a device that is `towpath_tls_mbed::Connection` over two buffers of the caller. Records are moved by
@@ -97,8 +129,11 @@
 //! }
 //! ```
 
+mod dial;
 mod security;
+mod sockets;
 mod stream;
+mod tunnel;
 
 use core::{fmt, task::Poll};
 
@@ -121,8 +156,12 @@ use towpath_proto::{
     tls::{Layer, Tls},
 };
 
+pub use dial::{Network, dial};
+pub use embedded_io_async;
 pub use security::{Plain, Security};
+pub use sockets::{TcpSocket, UdpSocket};
 pub use stream::fault;
+pub use tunnel::{Tunnelled, tunnel};
 
 use stream::{receive, send, sleep};
 

@@ -81,6 +81,7 @@ pub struct TlsOptions {
     max_fragment: Option<u16>,
     renegotiation: Option<Renegotiation>,
     post_handshake_auth: Option<bool>,
+    ticketless: bool,
     clock: Clock,
     pub(crate) key_log: Option<PathBuf>,
     pub(crate) sessions: Arc<Sessions>,
@@ -131,6 +132,7 @@ impl TlsOptions {
             max_fragment: None,
             renegotiation: None,
             post_handshake_auth: None,
+            ticketless: false,
             clock: Clock::System,
             key_log: None,
             sessions: Arc::default(),
@@ -300,6 +302,15 @@ impl TlsOptions {
         self
     }
 
+    /// Whether TLS 1.2 sessions are resumed by their identifiers only, so that the server sends no ticket and is shown
+    /// none: fewer bytes, if the server keeps sessions. The default is to take tickets, which any server can make. TLS
+    /// 1.3 has nothing else.
+    #[must_use]
+    pub const fn ticketless(mut self, ticketless: bool) -> Self {
+        self.ticketless = ticketless;
+        self
+    }
+
     /// By which time certificates are valid. The default is the system's clock.
     #[must_use]
     pub const fn clock(mut self, clock: Clock) -> Self {
@@ -389,6 +400,7 @@ impl TlsOptions {
             post_handshake_auth: self
                 .post_handshake_auth
                 .unwrap_or(late && can_authenticate_late && max == Version::Tls13),
+            ticketless: self.ticketless,
             clock: self.clock,
             trace,
             ..Profile::default()

@@ -6,7 +6,8 @@ use towpath_proto::mqtt::{packet::Subscription, property::Properties, reason::Re
 
 use super::link::{Access, Link, ended};
 use crate::{
-    Error, Event, Full, Limits, Options, Outgoing, PacketId, QoS, Refusal, TopicFilter, TopicName,
+    Code, Error, Event, Fault, Full, Limits, Options, Outgoing, PacketId, QoS, Refusal,
+    TopicFilter, TopicName,
     machine::{HIGH_WATER, Machine},
 };
 
@@ -284,6 +285,14 @@ impl Connection {
     #[must_use]
     pub fn peer_address(&self) -> Option<SocketAddr> {
         self.link.peer()
+    }
+
+    /// For when the server is silent longer than expected, and the keep-alive has not noticed yet: whether the path
+    /// swallows large packets, as far as the operating system can tell.
+    pub fn large_packets_lost(&mut self) -> Option<Fault> {
+        let bytes = self.link.lost_segments()?;
+        let rung = self.link.access.0.client.rung();
+        Some(Fault::new(rung, Code::LargePacketsLost).number(bytes))
     }
 
     /// Says farewell and waits until it has left. What was not acknowledged is lost with this value.

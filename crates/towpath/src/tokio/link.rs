@@ -7,22 +7,27 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::{
-    net::{TcpSocket, TcpStream, lookup_host},
-    time::{Instant as Moment, Sleep, sleep_until, timeout},
+    net::TcpStream,
+    time::{Instant as Moment, Sleep, sleep_until},
 };
-use towpath_proto::{Code, Fault, Rung};
+use towpath_proto::{Code, Fault, Instant, Rung, net::Candidate};
 
+use super::{
+    dial::{Dial, Kept, Step, Task, connect},
+    tunnel::tunnel,
+};
 use crate::{
     Error, Event,
-    host::{self, Clock},
+    host::Clock,
     machine::{Machine, Stream, Turn, Wants},
+    net::black_hole,
 };
 
 impl Stream for TcpStream {
@@ -43,14 +48,14 @@ pub(crate) trait Access {
     fn park(&mut self, context: &Context<'_>) -> bool;
 }
 
-type Task<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
-
 /// Where the connection stands.
 enum State {
     /// To be tried at this moment.
     Pause(Moment),
-    Resolving(Task<Vec<SocketAddr>>),
-    Connecting(Task<TcpStream>),
+    /// The name is resolved and its addresses are tried. True: one of them is.
+    Dialing(Box<Dial>, bool),
+    /// The proxy is asked for the server.
+    Tunnelling(Task<TcpStream>),
     /// The byte stream is open.
     Open(TcpStream),
     /// The machine has a failed attempt to report.
@@ -63,8 +68,8 @@ impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pause(_) => "Pause",
-            Self::Resolving(_) => "Resolving",
-            Self::Connecting(_) => "Connecting",
+            Self::Dialing(..) => "Dialing",
+            Self::Tunnelling(_) => "Tunnelling",
             Self::Open(_) => "Open",
             Self::Failing => "Failing",
             Self::Over => "Over",
@@ -80,6 +85,10 @@ pub(crate) struct Link<A> {
     state: State,
     /// One timer, made when first needed and set anew as deadlines move.
     timer: Option<Pin<Box<Sleep>>>,
+    /// What the next attempt can use of the one before.
+    kept: Option<Box<Kept>>,
+    /// When the byte stream was opened.
+    opened: Instant,
 }
 
 impl<A: Access> Link<A> {
@@ -89,6 +98,8 @@ impl<A: Access> Link<A> {
             clock: Clock::start(),
             state: State::Pause(Moment::now()),
             timer: None,
+            kept: None,
+            opened: Instant::ZERO,
         }
     }
 
@@ -143,7 +154,8 @@ impl<A: Access> Link<A> {
                 }
             };
             match turn {
-                Turn::Event(event) => {
+                Turn::Event(mut event) => {
+                    self.examine(&mut event);
                     self.follow(&event);
                     return Poll::Ready(Some(event));
                 }
@@ -169,20 +181,12 @@ impl<A: Access> Link<A> {
                 ready!(self.poll_timer(context, at));
                 self.begin()
             }
-            State::Resolving(task) => match ready!(task.as_mut().poll(context)) {
-                Ok(addresses) => {
-                    let now = self.clock.now();
-                    self.access
-                        .with(|machine| machine.client.reached(now, Rung::Dns));
-                    self.connecting(addresses)
-                }
-                Err(fault) => self.failing(fault),
-            },
-            State::Connecting(task) => match ready!(task.as_mut().poll(context)) {
+            State::Dialing(..) => return self.poll_dial(context),
+            State::Tunnelling(task) => match ready!(task.as_mut().poll(context)) {
                 Ok(stream) => {
                     let now = self.clock.now();
                     self.access
-                        .with(|machine| machine.client.reached(now, Rung::Tcp));
+                        .with(|machine| machine.client.reached(now, Rung::Proxy));
                     State::Open(stream)
                 }
                 Err(fault) => self.failing(fault),
@@ -203,28 +207,121 @@ impl<A: Access> Link<A> {
                 return State::Failing;
             }
         }
-        let (host, port, patience) = self.access.with(|machine| {
-            let options = &machine.options;
-            (
-                options.endpoint.host.clone(),
-                options.endpoint.port,
-                options.patience,
-            )
-        });
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return self.connecting(vec![SocketAddr::new(address, port)]);
-        }
-        self.enter(Rung::Dns);
-        State::Resolving(Box::pin(resolve(host, port, patience)))
+        self.dial()
     }
 
-    fn connecting(&mut self, mut addresses: Vec<SocketAddr>) -> State {
-        self.enter(Rung::Tcp);
-        let (bind, patience) = self
+    /// Begins to look for the first hop.
+    fn dial(&mut self) -> State {
+        let now = self.clock.now();
+        let options = self.access.with(|machine| Arc::clone(&machine.options));
+        let (host, port) = options.first_hop();
+        let is_name = host.parse::<std::net::IpAddr>().is_err();
+        self.enter(if is_name { Rung::Dns } else { Rung::Tcp });
+        let target = (host, port);
+        let (network, sockets) = (options.network_options(), options.sockets());
+        match Dial::start(
+            now,
+            target,
+            &network,
+            sockets,
+            options.trace,
+            self.kept.as_deref(),
+        ) {
+            Ok(dial) => State::Dialing(Box::new(dial), !is_name),
+            Err(fault) => self.failing(fault),
+        }
+    }
+
+    /// Goes on with looking. A failure is left with the machine to report.
+    fn poll_dial(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        // Facts of the client come first: they are older.
+        if let Some(trace) = self.access.with(|machine| machine.client.take_trace()) {
+            return Poll::Ready(Some(Event::Trace(trace)));
+        }
+        let now = self.clock.now();
+        let State::Dialing(dial, trying) = &mut self.state else {
+            return Poll::Ready(None);
+        };
+        match dial.poll(context, now) {
+            Step::Trace(trace) => return Poll::Ready(Some(Event::Trace(trace))),
+            Step::Trying if !*trying => {
+                *trying = true;
+                self.access
+                    .with(|machine| machine.client.passed(now, Rung::Dns));
+                self.enter(Rung::Tcp);
+            }
+            Step::Trying | Step::Resolved => {}
+            Step::Wait(until) => {
+                let Some(until) = until else {
+                    return Poll::Pending;
+                };
+                ready!(self.poll_timer(context, self.clock.host(until).into()));
+                let now = self.clock.now();
+                if let State::Dialing(dial, _) = &mut self.state {
+                    dial.handle_timeout(now);
+                }
+            }
+            Step::Connected(stream, candidate) => {
+                self.keep(false);
+                self.state = self.connected(stream, candidate.as_ref());
+            }
+            Step::Failed(fault) => {
+                self.keep(true);
+                self.state = self.undialed(fault);
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Keeps what the next attempt can use.
+    fn keep(&mut self, lost: bool) {
+        let now = self.clock.now();
+        let before = self.kept.take();
+        if let State::Dialing(dial, _) = &self.state {
+            self.kept = dial.keep(now, before, lost);
+        }
+    }
+
+    /// There is no connection. Where it was to lead to a proxy, the fault says so.
+    fn undialed(&mut self, fault: Fault) -> State {
+        let proxied = self
             .access
-            .with(|machine| (machine.options.source(), machine.options.patience));
-        addresses.retain(|address| bind.is_none_or(|bind| bind.is_ipv4() == address.is_ipv4()));
-        State::Connecting(Box::pin(connect_first(addresses, bind, patience)))
+            .with(|machine| machine.options.proxied_by().is_some());
+        self.failing(if proxied {
+            fault.detail(format!("the proxy {}", fault.detail).as_bytes())
+        } else {
+            fault
+        })
+    }
+
+    /// The stream leads to the server, or to the proxy that leads there.
+    fn connected(&mut self, stream: TcpStream, candidate: Option<&Candidate>) -> State {
+        let now = self.clock.now();
+        self.opened = now;
+        let options = self.access.with(|machine| Arc::clone(&machine.options));
+        let translated = candidate.is_some_and(|candidate| candidate.origin.prefix().is_some());
+        let proxied = options.proxied_by().is_some();
+        self.access.with(|machine| {
+            if translated {
+                machine.client.passed(now, Rung::Nat64);
+            }
+            if proxied {
+                machine.client.passed(now, Rung::Tcp);
+            } else {
+                machine.client.reached(now, Rung::Tcp);
+            }
+        });
+        if !proxied {
+            return State::Open(stream);
+        }
+        self.enter(Rung::Proxy);
+        State::Tunnelling(Box::pin(async move {
+            let Some(proxy) = options.proxied_by() else {
+                return Ok(stream);
+            };
+            let again = |address| connect(address, options.sockets());
+            tunnel(stream, proxy, &options.endpoint, options.patience, again).await
+        }))
     }
 
     fn failing(&mut self, fault: Fault) -> State {
@@ -238,6 +335,32 @@ impl<A: Access> Link<A> {
         let now = self.clock.now();
         self.access
             .with(|machine| machine.client.entered(now, rung));
+    }
+
+    /// A connection that ends in silence is looked at before it is closed: the path may swallow large packets.
+    fn examine(&mut self, event: &mut Event) {
+        let Event::Disconnected { fault, .. } = event else {
+            return;
+        };
+        let silent = matches!(
+            fault.code,
+            Code::TlsTimeout | Code::UpgradeTimeout | Code::ConnackTimeout | Code::PingTimeout
+        );
+        if silent && let Some(bytes) = self.lost_segments() {
+            *fault = Fault::new(fault.rung, Code::LargePacketsLost).number(bytes);
+        }
+    }
+
+    /// The size of the segments that the path swallows, bytes; `None` if nothing says that it does.
+    pub(crate) fn lost_segments(&mut self) -> Option<u32> {
+        let State::Open(stream) = &self.state else {
+            return None;
+        };
+        let (local, peer) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+        let patience = self.access.with(|machine| machine.options.patience);
+        // As long as the server took to be silent for the patience of a rung, and not much longer.
+        let fresh = self.clock.now().since(self.opened) < patience.saturating_mul(2);
+        black_hole::find(local, peer, fresh)
     }
 
     /// Lets an event that ends the attempt have its effect.
@@ -286,49 +409,6 @@ impl<A: Access> Link<A> {
         }
         timer.as_mut().poll(context)
     }
-}
-
-async fn resolve(host: String, port: u16, patience: Duration) -> Result<Vec<SocketAddr>, Fault> {
-    match timeout(patience, lookup_host((host.as_str(), port))).await {
-        Ok(Ok(found)) => Ok(found.collect()),
-        Ok(Err(error)) => Err(host::resolve_fault(&error)),
-        Err(_) => Err(Fault::new(Rung::Dns, Code::ResolverFailed).detail(host.as_bytes())),
-    }
-}
-
-/// Tries one address after the other.
-async fn connect_first(
-    addresses: Vec<SocketAddr>,
-    bind: Option<IpAddr>,
-    patience: Duration,
-) -> Result<TcpStream, Fault> {
-    let mut last = Fault::new(Rung::Dns, Code::NoAddress);
-    for address in addresses {
-        last = match timeout(patience, connect(address, bind)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => host::fault(Rung::Tcp, &error),
-            Err(_) => {
-                let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-                Fault::new(Rung::Tcp, Code::ConnectTimeout).number(millis)
-            }
-        }
-        .detail(address.to_string().as_bytes());
-    }
-    Err(last)
-}
-
-async fn connect(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // Writes are coalesced already; waiting for more would only delay them.
-    socket.set_nodelay(true)?;
-    if let Some(source) = bind {
-        socket.bind(SocketAddr::new(source, 0))?;
-    }
-    socket.connect(address).await
 }
 
 /// The error that an event stands for when a caller waited for something else.

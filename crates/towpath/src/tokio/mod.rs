@@ -5,7 +5,11 @@
 
 mod client;
 mod connection;
+mod dial;
 mod link;
+mod query;
+mod tunnel;
 
 pub use client::{Client, Events, Receipt};
 pub use connection::Connection;
+pub(crate) use dial::{Sockets, resolve};

@@ -1,10 +1,13 @@
 //! The face for microcontrollers against a peer in memory, on simulated time, with futures dropped at every await point.
 
 mod delivery;
+mod dial;
 mod drops;
 mod ends;
 mod faults;
+mod network;
 mod secured;
+mod tunnel;
 mod world;
 
 use towpath::{

@@ -68,6 +68,18 @@ impl Prefixes {
         }
     }
 
+    /// Every prefix that is known, and for how long.
+    pub(super) fn all(
+        &self,
+        now: Instant,
+    ) -> impl Iterator<Item = (Prefix, PrefixOrigin, Duration)> + '_ {
+        self.known
+            .iter()
+            .flatten()
+            .filter(move |known| now < known.until)
+            .map(move |known| (known.prefix, known.origin, known.until.since(now)))
+    }
+
     /// The prefixes of the most trusted origin.
     pub(super) fn best(
         &self,

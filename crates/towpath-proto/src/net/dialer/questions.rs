@@ -4,6 +4,7 @@ use crate::{
     buffers::Random,
     fault::Fault,
     net::dns::{Lookup, Name, Outcome, Plan, Record, Send},
+    rung::Rung,
     time::Instant,
 };
 
@@ -35,6 +36,14 @@ impl Question {
         match self {
             Self::V6 | Self::Prefix => Record::Aaaa,
             Self::V4 => Record::A,
+        }
+    }
+
+    /// The rung that waits for its answer.
+    pub(super) const fn rung(self) -> Rung {
+        match self {
+            Self::V6 | Self::V4 => Rung::Dns,
+            Self::Prefix => Rung::Nat64,
         }
     }
 }
@@ -136,10 +145,15 @@ impl Questions {
     }
 
     /// The next question whose outcome nobody has looked at yet.
-    pub(super) fn take_finished(&mut self) -> Option<Question> {
-        let question = Question::ALL
+    pub(super) fn finished(&self) -> Option<Question> {
+        Question::ALL
             .into_iter()
-            .find(|question| self.is_pending(*question) && self.outcome(*question).is_some())?;
+            .find(|question| self.is_pending(*question) && self.outcome(*question).is_some())
+    }
+
+    /// The same, and now somebody has.
+    pub(super) fn take_finished(&mut self) -> Option<Question> {
+        let question = self.finished()?;
         self.of_mut(question)?.used = true;
         Some(question)
     }
@@ -193,6 +207,14 @@ impl Questions {
     pub(super) fn failed(&mut self, now: Instant, query: QueryId, fault: Fault) {
         if let Some(lookup) = self.open_lookup(query) {
             lookup.failed(now, query.slot, fault);
+        }
+    }
+
+    /// There is no way to its server, so the driver never saw it.
+    pub(super) fn unsent(&mut self, now: Instant, query: QueryId, fault: Fault) {
+        self.failed(now, query, fault);
+        if let Some(asked) = self.of_mut(query.question()) {
+            asked.open.remove(query.slot);
         }
     }
 

@@ -27,17 +27,17 @@ impl Remembered {
         }
     }
 
-    /// Keeps addresses of `name` for `ttl`.
+    /// Keeps addresses of `name` until then.
     pub(super) fn keep(
         now: Instant,
         name: &Name,
         addresses: impl Iterator<Item = IpAddr>,
-        ttl: Duration,
+        until: Instant,
     ) -> Self {
         let mut kept = Self {
             name: Some(name.clone()),
             addresses: [None; MOST_CANDIDATES],
-            until: now.after(ttl.min(LONGEST)),
+            until: until.min(now.after(LONGEST)),
         };
         for (slot, address) in kept.addresses.iter_mut().zip(addresses) {
             *slot = Some(address);

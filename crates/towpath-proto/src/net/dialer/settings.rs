@@ -37,6 +37,8 @@ pub struct Settings {
     /// The time between two connection attempts (RFC 8305 section 5). The default is 250 ms; a radio of Thread wants
     /// more, because there a handshake may take that long.
     pub attempt_delay: Duration,
+    /// How many connection attempts may be under way at a time: as many as there are sockets.
+    pub attempts: u8,
     /// How long one connection attempt may take.
     pub patience: Duration,
     /// How long, from the beginning on, a prefix from a router advertisement is waited for when nothing else gave one.
@@ -55,6 +57,7 @@ impl Default for Settings {
             udp_size: 1232,
             resolution_delay: Duration::from_millis(50),
             attempt_delay: Duration::from_millis(250),
+            attempts: u8::MAX,
             patience: Duration::from_secs(10),
             advertisement_wait: Duration::ZERO,
         }

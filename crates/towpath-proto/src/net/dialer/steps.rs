@@ -29,7 +29,7 @@ const SOME_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0
 /// The first number of a source that is not for a candidate.
 const FIRST: u8 = 0x80;
 
-/// Source addresses asked for at the beginning: for the two internets and for each IPv4 server.
+/// Source addresses asked for at the beginning: for the two internets and for each server beyond the link.
 #[derive(Debug)]
 pub(super) struct Sources {
     asks: [Option<Ask>; 2 + MAX_SERVERS],
@@ -56,7 +56,7 @@ impl Sources {
                 .as_slice()
                 .iter()
                 .map(SocketAddr::ip)
-                .filter(IpAddr::is_ipv4),
+                .filter(|address| is_beyond_link(*address)),
         );
         for (slot, address) in sources.asks.iter_mut().zip(wanted) {
             *slot = Some(Ask {
@@ -92,21 +92,36 @@ impl Sources {
     }
 }
 
+/// Whether a server is neither on this machine nor on its own link, so that reaching it takes an address that others
+/// can answer to.
+const fn is_beyond_link(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    }
+}
+
 impl Dialer {
     /// Whether packets reach the IPv4 internet without a translator.
     fn has_v4(&self) -> bool {
         self.sources.reach(self.settings.families, SOME_V4)
     }
 
+    /// Whether packets leave this link by IPv6: to the internet, or at least to a DNS server. A Thread network often has
+    /// routes to its own prefixes and to NAT64, and no default route.
     fn has_v6(&self) -> bool {
-        self.sources.reach(self.settings.families, SOME_V6)
+        let mut asks = self.sources.asks.iter().flatten();
+        asks.any(|ask| {
+            ask.address.is_ipv6() && reaches(self.settings.families, ask.address, ask.answer)
+        })
     }
 
     /// Begins, now that nothing of the attempt before is open.
     pub(super) fn start(&mut self, now: Instant) {
         self.phase = Phase::Busy;
         self.race =
-            crate::net::race::Race::new(self.settings.attempt_delay, self.settings.patience);
+            crate::net::race::Race::new(self.settings.attempt_delay, self.settings.patience)
+                .at_once(self.settings.attempts);
         self.sources = Sources::begin(&self.settings.servers);
         if let Nat64::Prefix(prefix) = self.settings.nat64 {
             self.learned(now, prefix, PrefixOrigin::Config, Duration::MAX);
@@ -171,7 +186,8 @@ impl Dialer {
     /// Whether a NAT64 prefix is needed, or will most likely be, and none is known.
     fn wants_prefix(&self, now: Instant) -> bool {
         let may_need = match &self.host {
-            Host::Name(_) => !self.has_v4(),
+            // Asked beside A, so as not to lose time; with a remembered answer only if it is needed.
+            Host::Name(_) if self.pool.is_empty() => !self.has_v4(),
             _ => self.pool.behind().next().is_some(),
         };
         self.settings.nat64 == Nat64::Auto
@@ -198,21 +214,25 @@ impl Dialer {
         if let Some((query, send)) = self.questions.poll(now, random) {
             return match self.way_to(now, &send) {
                 Some(server) => {
-                    let record = query.question().record();
+                    let question = query.question();
                     let fact = Fact::Asked {
-                        record,
+                        record: question.record(),
                         server,
                         over: send.over,
                     };
-                    self.facts.push(now, Rung::Dns, fact);
+                    self.facts.push(now, question.rung(), fact);
                     Step::Query(query, server, send.over)
                 }
                 None => {
                     let fault = Fault::new(Rung::Dns, Code::NetUnreachable);
-                    self.questions.failed(now, query, fault);
+                    self.questions.unsent(now, query, fault);
                     Step::Again
                 }
             };
+        }
+        if self.questions.finished().is_some() {
+            // It had something to ask, but its time is over.
+            return Step::Again;
         }
         if self.may_connect(now)
             && let Some((id, candidate)) = self.race.poll(now)
@@ -240,7 +260,8 @@ impl Dialer {
         let IpAddr::V4(address) = send.server.ip() else {
             return Some(send.server);
         };
-        if self.sources.reach(self.settings.families, address.into()) {
+        // The families are about connections: a resolver may be asked over the other one.
+        if self.sources.reach(Families::Any, address.into()) {
             return Some(send.server);
         }
         let (prefix, _) = self.prefixes.best(now).next()?;
@@ -253,17 +274,18 @@ impl Dialer {
     /// Uses the outcome of a question.
     fn take_in(&mut self, now: Instant, question: Question) {
         let record = question.record();
-        let rung = if question == Question::Prefix {
-            Rung::Nat64
-        } else {
-            Rung::Dns
-        };
+        let rung = question.rung();
         let mut list = [None; MAX_ADDRESSES];
         let (fact, ttl) = match self.questions.outcome(question) {
             None => return,
             Some(Outcome::Found { addresses, ttl }) => {
                 for (slot, address) in list.iter_mut().zip(addresses) {
                     *slot = Some(*address);
+                }
+                if question != Question::Prefix {
+                    let until = now.after(ttl);
+                    let sooner = |earlier: Instant| earlier.min(until);
+                    self.good_until = Some(self.good_until.map_or(until, sooner));
                 }
                 (answered(record, addresses.len(), ttl), ttl)
             }
@@ -349,7 +371,8 @@ impl Dialer {
             if address.is_ipv4() && self.v4_at.is_none() {
                 self.v4_at = Some(now);
             }
-        } else if address.is_ipv4() && families != Families::V4 {
+        } else if address.is_ipv4() && !address.is_loopback() && families != Families::V4 {
+            // A loopback address would be the translator's own.
             self.pool.put_behind(address);
         } else {
             self.drop_address(now, address, Code::NoSourceAddress);
@@ -459,6 +482,12 @@ impl Dialer {
         }
         match (behind, self.dropped) {
             (Some(_), _) | (None, Some(_)) if isolated => of(Rung::Address, Code::NoSourceAddress),
+            // The prefix is known, and so is that nothing leads there.
+            (Some(_), Some((IpAddr::V6(_), Code::NoSourceAddress)))
+                if self.prefixes.best(self.began).next().is_some() =>
+            {
+                of(Rung::Nat64, Code::Nat64NoRoute)
+            }
             (Some(_), _) if self.settings.nat64 == Nat64::Auto => {
                 of(Rung::Nat64, Code::Nat64NoPrefix)
             }
@@ -490,23 +519,19 @@ impl Dialer {
     /// Keeps the answers for their time to live.
     pub(super) fn remember(&mut self, now: Instant) {
         let Host::Name(name) = &self.host else { return };
-        let outcomes =
-            [Question::V6, Question::V4].map(|question| self.questions.outcome(question));
         if self.questions.is_pending(Question::V6) || self.questions.is_pending(Question::V4) {
             return;
         }
-        let found = || {
-            outcomes
-                .into_iter()
-                .flatten()
-                .filter_map(|outcome| match outcome {
-                    Outcome::Found { addresses, ttl } => Some((addresses, ttl)),
-                    _ => None,
-                })
-        };
-        if let Some(ttl) = found().map(|(_, ttl)| ttl).min() {
-            let addresses = found().flat_map(|(addresses, _)| addresses.iter().copied());
-            self.remembered = Remembered::keep(now, name, addresses, ttl);
+        let found = [Question::V6, Question::V4]
+            .into_iter()
+            .filter_map(|question| match self.questions.outcome(question)? {
+                Outcome::Found { addresses, .. } => Some(addresses),
+                _ => None,
+            })
+            .flatten();
+        // Counted from the answers on, not from now.
+        if let Some(until) = self.good_until.filter(|until| now < *until) {
+            self.remembered = Remembered::keep(now, name, found.copied(), until);
         }
     }
 

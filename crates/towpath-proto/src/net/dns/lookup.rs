@@ -421,22 +421,24 @@ impl Lookup {
 
     /// The next server's turn, or the next round's, or the end.
     fn advance(&mut self, now: Instant) {
+        let Some((round, place, server)) = self.next_turn() else {
+            return self.give_up(now);
+        };
+        self.round = round;
+        self.place = place;
+        self.turn = Turn::Due { server, since: now };
+    }
+
+    /// The round, the place in it and the server whose turn is next; `None` at the end.
+    fn next_turn(&self) -> Option<(u8, u8, u8)> {
         let count = self.plan.servers.len();
-        loop {
-            self.place = self.place.saturating_add(1);
-            if self.place >= count {
-                self.place = 0;
-                self.round = self.round.saturating_add(1);
-            }
-            if self.round >= self.plan.rounds {
-                return self.give_up(now);
-            }
-            let server = self.first.saturating_add(self.place) % count.max(1);
-            if self.out & bit(server) == 0 {
-                self.turn = Turn::Due { server, since: now };
-                return;
-            }
-        }
+        let rest = (self.place.saturating_add(1)..count).map(|place| (self.round, place));
+        let rounds = self.round.saturating_add(1)..self.plan.rounds;
+        let later = rounds.flat_map(|round| (0..count).map(move |place| (round, place)));
+        rest.chain(later).find_map(|(round, place)| {
+            let server = self.first.saturating_add(place).checked_rem(count)?;
+            (self.out & bit(server) == 0).then_some((round, place, server))
+        })
     }
 
     /// The server will not be asked again; if it is its turn, the next is asked at once.
@@ -466,12 +468,16 @@ impl Lookup {
     }
 
     fn malformed(&mut self, now: Instant, slot: u8, asked: Asked, server: SocketAddr) {
-        // A datagram may be somebody else's, and the true one may come yet; on a connection nothing better follows.
+        self.evidence.malformed(server);
+        // A datagram may be somebody else's, and the true one may come yet: the last one to be asked keeps its time. On
+        // a connection nothing better follows.
+        let is_last = self.next_turn().is_none();
         if asked.over == Transport::Tcp {
             self.close(slot);
+            self.pass_on(now, slot);
+        } else if !is_last {
+            self.pass_on(now, slot);
         }
-        self.evidence.malformed(server);
-        self.pass_on(now, slot);
     }
 
     fn take(&mut self, addresses: Addresses<'_>) {

@@ -66,10 +66,6 @@ pub fn encode(
 
 /// What a message says about a question.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a name lies in the value, since there is no allocator; an answer lives for one call"
-)]
 pub enum Answer<'a> {
     /// It is no answer to this question: another identifier, another question, or no answer at all.
     Stray,

@@ -7,7 +7,7 @@ pub mod lookup;
 pub mod message;
 pub mod name;
 
-pub use lookup::{Lookup, Outcome, Plan, Send, Servers, Step};
+pub use lookup::{Lookup, MAX_SERVERS, Outcome, Plan, Send, Servers, Step};
 pub use message::{Answer, QUERY_ROOM};
 pub use name::Name;
 
