@@ -1,6 +1,8 @@
 //! What can be typed. Help, man pages and completions are made from this.
 
+mod network;
 mod parse;
+mod resolve;
 mod tls;
 
 use std::{ffi::OsString, net::IpAddr, path::PathBuf, time::Duration};
@@ -9,14 +11,14 @@ use clap::{
     ArgGroup, Command, CommandFactory as _, Parser, Subcommand, ValueEnum, builder::Styles,
 };
 use clap_complete::Shell;
-use towpath::{QoS, Version};
+use towpath::{Profile, QoS, Version};
 
-pub(crate) use self::{parse::parse, tls::Tls};
+pub(crate) use self::{network::Network, parse::parse, resolve::Resolve, tls::Tls};
 
 /// MQTT by hand: publish and subscribe over TCP, TLS and WebSockets.
 ///
-/// When a connection fails, towpath says on which rung (dns, tcp, tls, upgrade, ws, mqtt), why, and what to try.
-/// With --trace it shows every rung and how long it took.
+/// When a connection fails, towpath says on which rung (dns, nat64, tcp, proxy, tls, upgrade, ws, mqtt), why, and what
+/// to try. With --trace it shows every rung and how long it took.
 #[derive(Debug, Parser)]
 #[command(
     name = "towpath",
@@ -38,6 +40,7 @@ Examples:
   towpath sub mqtt://localhost 'plant/#' -v
   towpath pub mqtt://localhost plant/temperature -m 21.5
   towpath pub wss://broker.example/mqtt plant/temperature -m 21.5 --trace
+  towpath resolve broker.example
 
 Exit status: 0 done; 1 the path or the server failed; 2 wrong usage.";
 
@@ -45,6 +48,7 @@ Exit status: 0 done; 1 the path or the server failed; 2 wrong usage.";
 pub(crate) enum Cmd {
     Pub(Box<Pub>),
     Sub(Box<Sub>),
+    Resolve(Box<Resolve>),
     Completions(Completions),
     Man(Man),
 }
@@ -224,6 +228,7 @@ pub(crate) struct Target {
 }
 
 const CONNECTION: &str = "Connection";
+const PROXY: &str = "Proxy";
 const LOGIN: &str = "Login";
 const WILL: &str = "Will: what the server publishes when this client vanishes";
 const WEBSOCKET: &str = "WebSocket";
@@ -266,9 +271,29 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = CONNECTION)]
     pub(crate) timeout: Option<Duration>,
 
+    /// Settings for a kind of network, over which all other options win. thread: fewer radio frames, by a short TLS 1.2
+    /// handshake, sessions without tickets and acknowledgements that ride on data
+    #[arg(long, value_name = "NETWORK", value_parser = profile, help_heading = CONNECTION)]
+    pub(crate) profile: Option<Profile>,
+
     /// Source address
     #[arg(long, value_name = "ADDRESS", help_heading = CONNECTION)]
     pub(crate) bind: Option<IpAddr>,
+
+    /// Go through this proxy: http://HOST[:PORT] or socks5://HOST[:PORT]. It resolves the server's name. none: go
+    /// through no proxy [default: what the environment variables HTTPS_PROXY (mqtts, wss), http_proxy (ws) or ALL_PROXY
+    /// name, except for the servers in NO_PROXY]
+    #[arg(long, value_name = "URL", help_heading = PROXY)]
+    pub(crate) proxy: Option<String>,
+
+    /// User name for the proxy
+    #[arg(long, value_name = "NAME", help_heading = PROXY)]
+    pub(crate) proxy_user: Option<String>,
+
+    /// Password for the proxy: the first line of FILE. Without this option it comes from the environment variable
+    /// TOWPATH_PROXY_PASSWORD or from the URL of the proxy in the environment, or is asked for on the terminal
+    #[arg(long, value_name = "FILE", help_heading = PROXY)]
+    pub(crate) proxy_password_file: Option<PathBuf>,
 
     /// Its topic
     #[arg(long, value_name = "TOPIC", help_heading = WILL)]
@@ -297,6 +322,9 @@ pub(crate) struct Connection {
     /// The subprotocols to offer, separated by commas [default: mqtt]
     #[arg(long, value_name = "NAMES", help_heading = WEBSOCKET)]
     pub(crate) subprotocol: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) network: Network,
 
     #[command(flatten)]
     pub(crate) tls: Tls,
@@ -373,6 +401,7 @@ impl Args {
         match &self.command {
             Cmd::Pub(args) => args.output.json,
             Cmd::Sub(args) => args.output.json,
+            Cmd::Resolve(args) => args.json,
             Cmd::Completions(_) | Cmd::Man(_) => false,
         }
     }
@@ -388,6 +417,12 @@ fn qos(text: &str) -> Result<QoS, String> {
         .ok()
         .and_then(QoS::from_bits)
         .ok_or_else(|| "QoS is 0, 1 or 2".to_owned())
+}
+
+fn profile(text: &str) -> Result<Profile, String> {
+    let mut all = Profile::ALL.iter().copied();
+    all.find(|profile| profile.name() == text)
+        .ok_or_else(|| "the only one is thread".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -22,7 +22,8 @@ pub(crate) struct Climb {
 impl Climb {
     /// Nothing is tried yet. `trace`: show the ladder.
     pub(crate) fn new(options: Options, report: Report, trace: bool) -> Self {
-        let ladder = trace.then(|| Ladder::new(options.endpoint().clone()));
+        let proxy = options.proxied_by().map(towpath::Proxy::host);
+        let ladder = trace.then(|| Ladder::new(options.endpoint().clone(), proxy));
         if trace {
             report.climbing();
         }
@@ -74,7 +75,9 @@ impl Climb {
             Event::Trace(trace) => {
                 let peer = self.connection.peer_address();
                 let ladder = self.ladder.as_mut();
-                if let Some(line) = ladder.and_then(|ladder| ladder.fact(trace, peer)) {
+                let line = ladder.and_then(|ladder| ladder.fact(trace, peer));
+                // For people the sum of it, on the line of its rung, is enough.
+                if let Some(line) = line.filter(|line| self.report.json || !line.is_part()) {
                     self.arrive();
                     self.report.rung(&line);
                     self.report.climbing();

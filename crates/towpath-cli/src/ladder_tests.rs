@@ -8,7 +8,7 @@ struct Climb(Ladder, Vec<String>);
 
 impl Climb {
     fn to(url: &str) -> Self {
-        Self(Ladder::new(Endpoint::parse(url).unwrap()), Vec::new())
+        Self(Ladder::new(Endpoint::parse(url).unwrap(), None), Vec::new())
     }
 
     /// A fact at this many microseconds.
@@ -367,7 +367,7 @@ mod tls {
 
     #[test]
     fn json_has_the_same_as_members() {
-        let mut ladder = Ladder::new(Endpoint::parse("mqtts://h").unwrap());
+        let mut ladder = Ladder::new(Endpoint::parse("mqtts://h").unwrap(), None);
         let trace = |fact| Trace {
             at: Instant::from_micros(5),
             rung: Rung::Tls,
@@ -397,3 +397,6 @@ mod tls {
         assert_eq!(value["chain"], serde_json::Value::Null);
     }
 }
+
+#[path = "ladder/net_tests.rs"]
+mod net;

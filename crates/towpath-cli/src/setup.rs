@@ -9,8 +9,9 @@ use std::{
 };
 
 use towpath::{
-    Options, TopicFilter, TopicName, Version,
+    Options, Proxy, TopicFilter, TopicName, Version,
     config::{self, Config, Secrets, SessionFile, Setting, first_line},
+    net::Families,
 };
 
 use crate::{args, exit::Failure};
@@ -37,6 +38,7 @@ pub(crate) fn prepare(
     };
     typed(&mut config.url, "the URL", target.url.clone());
     connection(&mut config, args);
+    network(&mut config.network, &args.network)?;
     tls(&mut config.tls, &args.tls);
     if config.url.is_none() {
         return Err(Failure::usage(
@@ -54,6 +56,7 @@ pub(crate) fn prepare(
             config.tls.keylog = Some(Setting::flag("SSLKEYLOGFILE", name.into()));
         }
     }
+    proxy(&mut config, args)?;
     let password = password(&mut config, stdin_taken)?;
     let key_password = if secured {
         key_password(&config, stdin_taken)?
@@ -63,6 +66,7 @@ pub(crate) fn prepare(
     let loaded = config.load(Secrets {
         password,
         key_password,
+        proxy_password: proxy_password(&config, stdin_taken)?,
     })?;
     Ok(Setup {
         options: loaded.options,
@@ -98,6 +102,7 @@ fn connection(config: &mut Config, args: &args::Connection) {
     let path = args.password_file.clone();
     typed(&mut config.password_file, "--password-file", path);
     typed(&mut config.id, "--id", args.id.clone());
+    typed(&mut config.profile, "--profile", args.profile);
     typed(&mut config.mqtt, "--mqtt", args.mqtt.map(Version::from));
     typed(
         &mut config.keep_session,
@@ -126,6 +131,54 @@ fn connection(config: &mut Config, args: &args::Connection) {
     typed(&mut config.websocket.headers, "--ws-header", headers);
     let names = args.subprotocol.clone();
     typed(&mut config.websocket.subprotocol, "--subprotocol", names);
+}
+
+/// What was typed; and the environment, if nothing was said.
+fn proxy(config: &mut Config, args: &args::Connection) -> Result<(), Failure> {
+    if args
+        .proxy_user
+        .as_ref()
+        .is_some_and(|user| user.contains(':'))
+    {
+        return Err(Failure::usage(
+            "--proxy-user takes the name alone: a password on the command line can be read by every user of this \
+             machine. Use --proxy-password-file FILE, or the environment variable TOWPATH_PROXY_PASSWORD",
+        ));
+    }
+    let proxy = &mut config.proxy;
+    typed(&mut proxy.url, "--proxy", args.proxy.clone());
+    typed(&mut proxy.user, "--proxy-user", args.proxy_user.clone());
+    let path = args.proxy_password_file.clone();
+    typed(&mut proxy.password_file, "--proxy-password-file", path);
+    if config.proxy.url.is_none() {
+        config.proxy.otherwise = Proxy::from_environment(&config.endpoint()?)?;
+    }
+    Ok(())
+}
+
+/// How to find the server, as typed.
+pub(crate) fn network(network: &mut config::Network, args: &args::Network) -> Result<(), Failure> {
+    let families = match (args.ipv4, args.ipv6) {
+        (true, _) => Some((Families::V4, "-4")),
+        (_, true) => Some((Families::V6, "-6")),
+        _ => None,
+    };
+    if let Some((families, flag)) = families {
+        network.families = Some(Setting::flag(flag, families));
+    }
+    typed(&mut network.resolver, "--resolver", args.resolver()?);
+    typed(
+        &mut network.nat64_prefix,
+        "--nat64-prefix",
+        args.nat64_prefix,
+    );
+    typed(&mut network.mss, "--mss", args.mss);
+    typed(
+        &mut network.attempt_delay,
+        "--attempt-delay",
+        args.attempt_delay,
+    );
+    Ok(())
 }
 
 fn tls(tls: &mut config::Tls, args: &args::Tls) {
@@ -223,6 +276,17 @@ fn key_password(config: &Config, stdin_taken: bool) -> Result<Option<Vec<u8>>, F
         &format!("Password of the key {}: ", key.value().display()),
         stdin_taken,
     )
+}
+
+/// The same for the proxy, if there is a user for it.
+fn proxy_password(config: &Config, stdin_taken: bool) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(user) = config.proxy.lacks_password() else {
+        return Ok(None);
+    };
+    if let Some(password) = env::var_os("TOWPATH_PROXY_PASSWORD") {
+        return Ok(Some(password.into_encoded_bytes()));
+    }
+    ask(&format!("Password of {user} for the proxy: "), stdin_taken)
 }
 
 /// Asks on the terminal, if somebody sits there.

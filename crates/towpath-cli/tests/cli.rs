@@ -23,6 +23,7 @@ fn help_teaches() {
     for word in [
         "pub",
         "sub",
+        "resolve",
         "completions",
         "man",
         "Examples:",
@@ -30,7 +31,7 @@ fn help_teaches() {
     ] {
         assert!(top.ok().contains(word), "{word}");
     }
-    for command in ["pub", "sub", "completions", "man"] {
+    for command in ["pub", "sub", "resolve", "completions", "man"] {
         let help = run(&[command, "--help"]);
         assert!(help.ok().contains("Examples:"), "{command}");
         assert!(help.err.is_empty());

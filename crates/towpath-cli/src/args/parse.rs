@@ -34,6 +34,13 @@ const TRAPS: &[Trap] = &[
                  Use --key-password-file FILE, the environment variable TOWPATH_KEY_PASSWORD, or neither to be asked",
     },
     Trap {
+        id: "proxy password on the command line",
+        short: None,
+        names: &["proxy-password", "proxy-pass", "proxy-pw"],
+        answer: "a proxy's password on the command line can be read by every user of this machine. \
+                 Use --proxy-password-file FILE, the environment variable TOWPATH_PROXY_PASSWORD, or neither to be asked",
+    },
+    Trap {
         id: "no verification",
         short: None,
         names: &[
@@ -123,7 +130,7 @@ impl Args {
                     return Err("<FILTER>...");
                 }
             }
-            Cmd::Completions(_) | Cmd::Man(_) => {}
+            Cmd::Resolve(_) | Cmd::Completions(_) | Cmd::Man(_) => {}
         }
         Ok(())
     }
@@ -134,6 +141,7 @@ impl Cmd {
         match self {
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
+            Self::Resolve(_) => "resolve",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }

@@ -3,6 +3,7 @@
 mod completions;
 mod man;
 mod r#pub;
+mod resolve;
 mod sub;
 
 use std::future::Future;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Cmd::Pub(args) => r#pub::run(&args),
         Cmd::Sub(args) => sub::run(&args),
+        Cmd::Resolve(args) => resolve::run(&args),
         Cmd::Completions(args) => completions::run(&args),
         Cmd::Man(args) => man::run(&args),
     }

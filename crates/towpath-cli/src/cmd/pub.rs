@@ -184,6 +184,9 @@ impl<'a> Publisher<'a> {
                 // A connection that is being tried again has a patience of its own.
                 () = sleep(patience), if !climbing => {
                     if self.climb.connection.unsettled() >= open {
+                        if let Some(fault) = self.climb.connection.large_packets_lost() {
+                            return Err(Failure::Fault(fault));
+                        }
                         let waited = format!("no acknowledgement within {} s", patience.as_secs_f64());
                         return Err(self.late(&waited));
                     }

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub mod dns;
 pub mod pki;
 
 /// How a run of the program ended.
@@ -33,6 +34,13 @@ impl Ran {
         &self.err
     }
 
+    /// Asserts that clap refused it.
+    #[track_caller]
+    pub fn failed_usage(&self) {
+        assert_eq!(self.code, 2, "{self:?}");
+        assert!(self.err.starts_with("error: "), "{self:?}");
+    }
+
     #[track_caller]
     pub fn ok(&self) -> &str {
         assert_eq!(self.code, 0, "{self:?}");
@@ -47,9 +55,15 @@ pub fn towpath(args: &[&str]) -> Command {
         .env_remove("TOWPATH_PASSWORD")
         .env_remove("TOWPATH_KEY_PASSWORD")
         .env_remove("SSLKEYLOGFILE")
+        .env_remove("TOWPATH_PROXY_PASSWORD")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    // Whatever the machine that runs the tests is behind.
+    for name in ["HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    command.env_remove("http_proxy");
     command
 }
 
