@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit doctest interop mqtt tls tls-device ws nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz
+.PHONY: help demo test unit doctest interop mqtt tls proxy tls-device ws embassy nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz test-thread
 
 # Debian keeps mosquitto in sbin, which an ordinary user's PATH lacks.
 export PATH := $(PATH):/usr/sbin
@@ -17,8 +17,12 @@ SIDE_WORKSPACES := $(patsubst %/Cargo.toml,%,$(wildcard fuzz/Cargo.toml interop/
 
 # What building with both TLS libraries needs: OpenSSL's headers; for Mbed TLS cmake and libclang.
 BUILD_NEEDS := build-essential libssl-dev pkg-config cmake libclang-dev python3
+# What interop/thread builds OpenThread with, and runs beside it.
+THREAD_NEEDS := cmake ninja-build mosquitto openssl unbound nftables iproute2
 # The servers that interop/tls runs.
 TLS_PEERS := apache2-bin nginx-light libnginx-mod-stream mosquitto openssl gnutls-bin iproute2
+# The proxies that interop/proxy runs, and what is behind them.
+PROXY_PEERS := squid dante-server mosquitto unbound openssl iproute2 nftables
 
 FUZZ_SECONDS ?= 10
 
@@ -29,7 +33,7 @@ demo: ## A message over TCP, WebSockets and TLS through a local Mosquitto, rung 
 	@scripts/need $(BUILD_NEEDS)
 	@scripts/demo
 
-test: unit doctest mqtt tls tls-device ws nostd nostd-tls ## All tests: the eight stages below
+test: unit doctest mqtt tls proxy tls-device ws embassy nostd nostd-tls ## All tests: the stages below
 unit: ## Unit and integration tests of the workspace
 	@scripts/need $(BUILD_NEEDS) mosquitto openssl
 	@$(STAGE) unit scripts/test-workspace
@@ -42,13 +46,21 @@ mqtt: ## Against mosquitto, killed and restarted too, and against servers that a
 tls: ## TLS against Apache, nginx, mosquitto, OpenSSL and GnuTLS, in network namespaces (interop/tls)
 	@$(if $(wildcard interop/tls),scripts/need $(BUILD_NEEDS) $(TLS_PEERS),:)
 	@$(STAGE) tls $(call if-there,interop/tls/run.sh,interop/tls/run.sh)
+proxy: ## Through squid and Dante, and servers that are no proxies, in network namespaces (interop/proxy)
+	@$(if $(wildcard interop/proxy),scripts/need $(BUILD_NEEDS) $(PROXY_PEERS),:)
+	@$(STAGE) proxy $(call if-there,interop/proxy/run.sh,interop/proxy/run.sh)
 tls-device: ## Mbed TLS with a device's limits: its own errors, its heap
 	@scripts/need $(BUILD_NEEDS) openssl
 	@$(STAGE) tls-device scripts/test-mbed-device
 ws: ## The WebSocket client against a third-party conformance suite
 	@$(if $(wildcard interop/websocket/run.sh),scripts/need $(BUILD_NEEDS) python3-venv,:)
 	@$(STAGE) ws $(call if-there,interop/websocket/run.sh,interop/websocket/run.sh)
+test-thread: ## From a device on a real Thread network of OpenThread nodes; builds them (interop/thread)
+	@$(if $(wildcard interop/thread),scripts/need $(BUILD_NEEDS) $(THREAD_NEEDS),:)
+	@$(STAGE) thread $(call if-there,interop/thread/run.sh,interop/thread/run.sh)
 interop: mqtt tls ws ## All three of the above
+embassy: ## The embedded face on embassy-net's sockets, two of its stacks back to back (interop/embassy)
+	@$(STAGE) embassy $(call if-there,interop/embassy,scripts/test-workspace interop embassy)
 nostd: ## towpath-proto and towpath's embedded face for a Cortex-M33: no std, no alloc
 	@$(STAGE) nostd scripts/build-nostd
 nostd-tls: ## Mbed TLS behind the same trait for a Cortex-M33, linked with newlib

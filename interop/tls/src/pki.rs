@@ -25,7 +25,7 @@ use self::issue::{Authority, Request, rsa};
 mod issue;
 
 /// Grows whenever the certificates change, so that kept ones are made anew.
-const EDITION: u32 = 3;
+const EDITION: u32 = 4;
 
 /// The password of [`Pki::locked`].
 pub const KEY_PASSWORD: &str = "open-the-client-key";
@@ -59,10 +59,12 @@ pub enum Server {
     Stranger,
     /// RSA-1024.
     Weak,
+    /// For the hosts of `lab.example`.
+    Lab,
 }
 
 impl Server {
-    const ALL: [(Self, &'static str); 13] = [
+    const ALL: [(Self, &'static str); 14] = [
         (Self::Rsa, "rsa"),
         (Self::Rsa4096, "rsa-4096"),
         (Self::P256, "p-256"),
@@ -76,6 +78,7 @@ impl Server {
         (Self::Address, "address"),
         (Self::Stranger, "stranger"),
         (Self::Weak, "weak"),
+        (Self::Lab, "lab"),
     ];
 
     fn name(self) -> &'static str {
@@ -256,6 +259,7 @@ fn request_of(server: Server) -> Request {
         Server::Expired => Request::server(&["localhost"]).expired(),
         Server::Future => Request::server(&["localhost"]).future(),
         Server::WrongName => Request::server(&["elsewhere.example"]),
+        Server::Lab => Request::server(&["*.lab.example"]),
         Server::Address => Request::server(&["127.0.0.1", "::1"]),
         Server::Long => {
             let names: Vec<_> = (0..100).map(|n| format!("tenant-{n}.example")).collect();
