@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit doctest interop mqtt tls proxy tls-device ws embassy nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz test-thread
+.PHONY: help demo test unit doctest interop mqtt tls net proxy tls-device ws embassy nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz test-thread
 
 # Debian keeps mosquitto in sbin, which an ordinary user's PATH lacks.
 export PATH := $(PATH):/usr/sbin
@@ -21,6 +21,8 @@ BUILD_NEEDS := build-essential libssl-dev pkg-config cmake libclang-dev python3
 THREAD_NEEDS := cmake ninja-build mosquitto openssl unbound nftables iproute2
 # The servers that interop/tls runs.
 TLS_PEERS := apache2-bin nginx-light libnginx-mod-stream mosquitto openssl gnutls-bin iproute2
+# The network that interop/net makes.
+NET_PEERS := tayga unbound radvd mosquitto openssl iproute2 nftables
 # The proxies that interop/proxy runs, and what is behind them.
 PROXY_PEERS := squid dante-server mosquitto unbound openssl iproute2 nftables
 
@@ -33,7 +35,7 @@ demo: ## A message over TCP, WebSockets and TLS through a local Mosquitto, rung 
 	@scripts/need $(BUILD_NEEDS)
 	@scripts/demo
 
-test: unit doctest mqtt tls proxy tls-device ws embassy nostd nostd-tls ## All tests: the stages below
+test: unit doctest mqtt tls net proxy tls-device ws embassy nostd nostd-tls ## All tests: the stages below
 unit: ## Unit and integration tests of the workspace
 	@scripts/need $(BUILD_NEEDS) mosquitto openssl
 	@$(STAGE) unit scripts/test-workspace
@@ -46,6 +48,9 @@ mqtt: ## Against mosquitto, killed and restarted too, and against servers that a
 tls: ## TLS against Apache, nginx, mosquitto, OpenSSL and GnuTLS, in network namespaces (interop/tls)
 	@$(if $(wildcard interop/tls),scripts/need $(BUILD_NEEDS) $(TLS_PEERS),:)
 	@$(STAGE) tls $(call if-there,interop/tls/run.sh,interop/tls/run.sh)
+net: ## From a device with IPv6 only to a broker with IPv4 only, through a NAT64 in network namespaces (interop/net)
+	@$(if $(wildcard interop/net),scripts/need $(BUILD_NEEDS) $(NET_PEERS),:)
+	@$(STAGE) net $(call if-there,interop/net/run.sh,interop/net/run.sh)
 proxy: ## Through squid and Dante, and servers that are no proxies, in network namespaces (interop/proxy)
 	@$(if $(wildcard interop/proxy),scripts/need $(BUILD_NEEDS) $(PROXY_PEERS),:)
 	@$(STAGE) proxy $(call if-there,interop/proxy/run.sh,interop/proxy/run.sh)

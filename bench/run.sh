@@ -2,7 +2,7 @@
 # Builds the bench and its C peers, then measures. `run.sh --help` lists the options.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-target=${CARGO_TARGET_DIR:-$here/target}
+target=${CARGO_TARGET_DIR:-$here/../target}
 
 # Debian package, and a file or program by which its presence shows.
 missing=

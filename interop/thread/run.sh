@@ -7,12 +7,13 @@ unshare --net --mount true 2>/dev/null ||
     exec ../../scripts/left-out "no network namespace can be made here: be root"
 [ -c /dev/net/tun ] || exec ../../scripts/left-out "there is no /dev/net/tun"
 
-OPENTHREAD=$(cd .. && pwd)/target/openthread
+target=${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}
+OPENTHREAD=$target/openthread
 export OPENTHREAD
 ./build.sh "$OPENTHREAD"
 cargo build --quiet -p thread
 cargo build --quiet --manifest-path ../../Cargo.toml -p towpath-cli
-TOWPATH=$(cd ../.. && pwd)/target/debug/towpath
+TOWPATH=$target/debug/towpath
 export TOWPATH
 # What hangs is ended; the namespaces and what runs in them end with the program.
-exec timeout 240 ../target/debug/thread
+exec timeout 240 "$target/debug/thread"

@@ -1,13 +1,14 @@
 #!/bin/sh
 # interop/websocket/run.sh: both roles of towpath's WebSocket against kosoku, which runs Autobahn's 301 cases without
-# compression (12 and 13 are about an extension that towpath does not offer). Reports stay in interop/target/kosoku.
+# compression (12 and 13 are about an extension that towpath does not offer). Reports stay in target/kosoku.
 set -eu
 cd "$(dirname "$0")/.."
 
 need=../scripts/need
 [ ! -x "$need" ] || "$need" python3-venv
 
-work=$PWD/target/kosoku
+target=${CARGO_TARGET_DIR:-$PWD/../target}
+work=$target/kosoku
 python=$work/venv/bin/python
 kosoku=$work/venv/bin/kosoku
 if ! "$kosoku" --help >/dev/null 2>&1; then
@@ -18,7 +19,7 @@ fi
 rm -rf "$work/client" "$work/server"
 
 cargo build --release --quiet -p websocket
-bin=${CARGO_TARGET_DIR:-$PWD/target}/release
+bin=$target/release
 
 peer=
 trap '[ -z "$peer" ] || kill "$peer" 2>/dev/null || :' EXIT

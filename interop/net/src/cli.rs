@@ -76,7 +76,6 @@ impl Outcome {
     ///
     /// # Panics
     /// If it failed.
-
     pub fn done(self) -> String {
         assert_eq!(self.status, Some(0), "{}", self.stderr);
         self.stdout

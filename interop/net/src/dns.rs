@@ -168,9 +168,9 @@ impl Probe {
         Self(socket)
     }
 
-    /// Whether a question for the root's name servers is answered, with whatever.
+    /// Whether a question for the zone's SOA is answered, with whatever.
     fn answers(&self) -> bool {
-        let question = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\0\0\x02\0\x01";
+        let question = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03lab\x07example\0\0\x06\0\x01";
         self.0.send(question).is_ok() && self.0.recv(&mut [0; 512]).is_ok()
     }
 

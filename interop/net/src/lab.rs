@@ -6,23 +6,24 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use mqtt::{Broker, Setup as BrokerSetup};
-use tls::pki::{Pki, Server};
+use tls::pki::Pki;
 use towpath::{Code, Rung};
 
 use crate::{
-    Daemon, Namespace, Outcome, Prefix,
+    Broker, Daemon, Namespace, Outcome, Prefix,
     delay::{Delay, Link},
     dns::{self, Resolver},
     nat64,
     pref64::Advertiser,
-    towpath,
+    slaac, towpath,
 };
 
 /// Where everything is.
 pub mod address {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
+    /// The link between device and router: the first 64 bits.
+    pub const PREFIX: Ipv6Addr = Ipv6Addr::new(0xfd11, 0x22, 0x33, 1, 0, 0, 0, 0);
     /// The device.
     pub const DEVICE: Ipv6Addr = Ipv6Addr::new(0xfd11, 0x22, 0x33, 1, 0, 0, 0, 2);
     /// The router, seen from the device.
@@ -62,6 +63,8 @@ pub enum Reach {
     Both,
     /// An address of its own link, and a route to the router.
     LinkLocal,
+    /// What the router advertises: IPv6 by SLAAC, and a default route.
+    Advertised,
 }
 
 /// What the internet has.
@@ -163,13 +166,14 @@ pub struct Lab {
     pub prefix: Prefix,
     /// The certificates of the broker and its root.
     pub pki: Pki,
-    /// The broker: MQTT on 1883, TLS on 8883, WebSocket on 80 and 443.
+    /// The broker.
     pub broker: Broker,
     /// The translator, if there is one.
     pub translator: Option<Daemon>,
     /// How many messages have been exchanged.
     exchanged: AtomicUsize,
     _advertiser: Option<Advertiser>,
+    _radvd: Option<Daemon>,
     _resolver: Option<Daemon>,
     _names: Daemon,
     _link: Option<Link>,
@@ -190,7 +194,8 @@ impl Lab {
         wire_internet(setup, &router, &internet);
         let pki = Pki::kept();
         let names = dns::authoritative(&internet);
-        let broker = broker(&internet, &pki, Server::Lab);
+        let broker = Broker::start(&internet, &pki);
+        let radvd = (setup.reach == Reach::Advertised).then(|| slaac::start(&router, &device));
         let translator = setup
             .translator
             .then(|| nat64::start(&router, setup.prefix, &device, address::PUBLIC));
@@ -209,6 +214,7 @@ impl Lab {
             translator,
             exchanged: AtomicUsize::new(0),
             _advertiser: advertiser,
+            _radvd: radvd,
             _resolver: resolver,
             _names: names,
             _link: link,
@@ -325,15 +331,16 @@ fn wire_device(setup: &Setup, device: &Namespace, router: &Namespace) -> Option<
         address::ROUTER,
         address::ROUTER_LINK_LOCAL,
     );
-    if setup.reach == Reach::LinkLocal {
-        let _ = writeln!(
-            near,
-            "route add default via {} dev uplink",
-            address::ROUTER_LINK_LOCAL
-        );
-    } else {
-        let _ = writeln!(near, "addr add {}/64 dev uplink", address::DEVICE);
-        let _ = writeln!(near, "route add default via {}", address::ROUTER);
+    match setup.reach {
+        Reach::Ipv6 | Reach::Both => {
+            let _ = writeln!(near, "addr add {}/64 dev uplink", address::DEVICE);
+            let _ = writeln!(near, "route add default via {}", address::ROUTER);
+        }
+        Reach::LinkLocal => {
+            let router = address::ROUTER_LINK_LOCAL;
+            let _ = writeln!(near, "route add default via {router} dev uplink");
+        }
+        Reach::Advertised => {}
     }
     if setup.reach == Reach::Both {
         let _ = writeln!(near, "addr add {}/24 dev uplink", address::DEVICE4);
@@ -389,21 +396,6 @@ fn wire_internet(setup: &Setup, router: &Namespace, internet: &Namespace) {
         address::NOBODY,
         address::NOBODY6,
     ));
-}
-
-fn broker(internet: &Namespace, pki: &Pki, server: Server) -> Broker {
-    let pair = pki.server(server);
-    let tls = format!(
-        "certfile {}\nkeyfile {}\n",
-        pair.chain.display(),
-        pair.key.display()
-    );
-    let setup = BrokerSetup::new()
-        .line("listener 1883")
-        .line(&format!("listener 8883\n{tls}"))
-        .line("listener 80\nprotocol websockets")
-        .line(&format!("listener 443\nprotocol websockets\n{tls}"));
-    internet.run(move || setup.start())
 }
 
 /// A socket address of the internet's name server, as one behind NAT64 sees it.

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! device            router                              internet
-//! IPv6 only   ──    tayga (NAT64), unbound (DNS64),  ── mosquitto, unbound (the zone `example`),
+//! IPv6 only   ──    tayga (NAT64), unbound (DNS64),  ── mosquitto, unbound (`lab.example`),
 //!                   radvd, our own PREF64               IPv4 only
 //! ```
 
+mod broker;
 mod cli;
 mod daemon;
 pub mod delay;
@@ -15,8 +16,10 @@ mod namespace;
 pub mod nat64;
 pub mod pref64;
 mod prefix;
+mod slaac;
 
 pub use self::{
+    broker::Broker,
     cli::{Failed, Outcome, towpath, towpath_with},
     daemon::Daemon,
     lab::{Internet, Lab, Reach, Setup, address, named, names_behind, url},

@@ -25,7 +25,7 @@ const ROUTER_ADVERTISEMENT: u8 = 134;
 const PREF64: u8 = 38;
 /// How often one is sent unasked.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// How long the prefix is good for.
+/// How long the prefix is good for, and the router, in seconds.
 const LIFETIME: u16 = 1800;
 
 /// Advertises a prefix every 200 ms, and to whoever solicits. Ends with this value.
@@ -98,11 +98,14 @@ fn until_solicited(mut socket: &Socket) {
     }
 }
 
-/// The message: a router that is no default router, and the one option.
+/// The message: a default router, and the one option.
 fn advertisement(prefix: Prefix) -> Vec<u8> {
-    let mut message = vec![ROUTER_ADVERTISEMENT, 0, 0, 0];
-    // Hop limit unspecified, no flags, router lifetime 0, reachable and retransmission times unspecified.
-    message.extend([0; 12]);
+    // Checksum, hop limit and flags are zero.
+    let mut message = vec![ROUTER_ADVERTISEMENT, 0, 0, 0, 0, 0];
+    // A lifetime of zero would take back the default route that radvd gave in the name of the same router.
+    message.extend(LIFETIME.to_be_bytes());
+    // Reachable and retransmission times are left to the device.
+    message.extend([0; 8]);
     // Lifetime in units of 8 s above the code of the length.
     let scaled = (LIFETIME.div_ceil(8) << 3) | u16::from(code(prefix.len));
     message.extend([PREF64, 2]);

@@ -1,9 +1,9 @@
 //! The broker of the internet, with a certificate as small as certificates get.
 
-use std::{fs, path::PathBuf};
+use std::{fs, net::TcpStream, path::PathBuf};
 
-use mqtt::{Broker, Folder, Setup, run};
-use net::Namespace;
+use mqtt::{Folder, run};
+use net::{Daemon, Namespace, address};
 
 /// The broker's name. It has an A record and no AAAA.
 pub const NAME: &str = "broker.lab.example";
@@ -59,13 +59,21 @@ impl Certificates {
 /// # Panics
 /// If it does not start.
 #[must_use]
-pub fn broker(internet: &Namespace, certificates: &Certificates) -> Broker {
-    let folder = certificates.0.path().display();
-    let tls = format!("certfile {folder}/chain.pem\nkeyfile {folder}/broker.key\n");
-    let setup = Setup::new()
-        .line("listener 1883")
-        .line(&format!("listener 8883\n{tls}"))
-        .line("listener 80\nprotocol websockets")
-        .line(&format!("listener 443\nprotocol websockets\n{tls}"));
-    internet.run(move || setup.start())
+pub fn broker(internet: &Namespace, certificates: &Certificates) -> Daemon {
+    let at = certificates.0.path().display();
+    let tls = format!("certfile {at}/chain.pem\nkeyfile {at}/broker.key\n");
+    let folder = Folder::new("mosquitto");
+    let file = folder.file("mosquitto.conf");
+    let text = format!(
+        "user root\nallow_anonymous true\nlistener 1883\nlistener 8883\n{tls}\
+         listener 80\nprotocol websockets\nlistener 443\nprotocol websockets\n{tls}"
+    );
+    fs::write(&file, text).expect("the configuration");
+    let arguments = ["-c", &file.display().to_string()];
+    Daemon::start(internet, "mosquitto", &arguments, folder).until("all ports", || {
+        internet.run(|| {
+            let mut ports = [1883, 8883, 80, 443].iter();
+            ports.all(|port| TcpStream::connect((address::BROKER, *port)).is_ok())
+        })
+    })
 }

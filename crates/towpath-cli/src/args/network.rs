@@ -22,9 +22,9 @@ pub(crate) struct Network {
     #[arg(short = '6', long, help_heading = NETWORK)]
     pub(crate) ipv6: bool,
 
-    /// DNS server to ask, ADDRESS or ADDRESS:PORT, when those of the network are wrong; or system: getaddrinfo, for
-    /// names that only this machine's configuration knows. May be given several times; all servers of one list are
-    /// asked in turn [default: /etc/hosts and the servers of /etc/resolv.conf]
+    /// DNS server to ask, ADDRESS or ADDRESS:PORT, in place of /etc/hosts and the servers of /etc/resolv.conf: when
+    /// those are wrong. Up to four, each by an option of its own. system: getaddrinfo, for names that only the operating
+    /// system can look up
     #[arg(long, value_name = "ADDRESS", value_parser = resolver, help_heading = NETWORK)]
     pub(crate) resolver: Vec<Resolver>,
 

@@ -50,7 +50,7 @@ Examples:
   What a device with IPv6 alone would see here:
     towpath resolve broker.example -6 --trace
   The address behind a NAT64 prefix:
-    towpath resolve 192.0.2.10 -6 --nat64-prefix 64:ff9b::/96
+    towpath resolve 192.0.2.10 -6 --nat64-prefix fd64::/96
   Whether another DNS server says the same:
     towpath resolve wss://hub.example/mqtt --resolver 9.9.9.9
   For a program to read:

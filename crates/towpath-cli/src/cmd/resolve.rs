@@ -14,7 +14,7 @@ use crate::{
     exit::{Failure, fault_members},
     ladder::{
         millis,
-        net::{Net, Outcome, Question, candidate_members, server_words},
+        net::{Net, Outcome, Question, addresses_members, candidate_members, code_members},
     },
     report::Report,
     setup,
@@ -188,11 +188,8 @@ impl Answer<'_> {
                 .end()
         });
         let dropped = self.seen.dropped.iter().map(|(address, code)| {
-            Object::new()
-                .text("address", &address.to_string())
-                .text("code", code.name())
-                .text("cause", code.cause())
-                .end()
+            let object = Object::new().text("address", &address.to_string());
+            code_members(object, *code).end()
         });
         let prefixes = self.seen.prefixes.iter().map(|(prefix, origin)| {
             Object::new()
@@ -233,12 +230,7 @@ fn origin(candidate: &Candidate) -> String {
 
 /// `AAAA: 1 address, good for 60 s (192.0.2.53, 3.20 ms)`.
 fn asked(question: &Question) -> String {
-    let mut who: Vec<_> = question
-        .asked
-        .iter()
-        .map(|(server, _)| server_words(*server))
-        .collect();
-    who.dedup();
+    let who = question.servers();
     let took = question
         .outcome
         .map_or_else(String::new, |(_, took)| format!(", {}", millis(took)));
@@ -262,12 +254,8 @@ fn question_json(question: &Question, name: &str) -> String {
         Some((outcome, took)) => {
             let object = object.raw("ms", format_args!("{:.3}", took.as_secs_f64() * 1e3));
             match outcome {
-                Outcome::Addresses(addresses, ttl) => {
-                    object.raw("addresses", addresses).raw("ttl", ttl.as_secs())
-                }
-                Outcome::Nothing(code) => {
-                    object.text("code", code.name()).text("cause", code.cause())
-                }
+                Outcome::Addresses(addresses, ttl) => addresses_members(object, addresses, ttl),
+                Outcome::Nothing(code) => code_members(object, code),
             }
         }
     }

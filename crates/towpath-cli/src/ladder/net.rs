@@ -41,6 +41,21 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// Who was asked, each once.
+    pub(crate) fn servers(&self) -> Vec<String> {
+        let mut servers = Vec::new();
+        for (server, over) in &self.asked {
+            let said = match over {
+                Transport::Udp => server_words(*server),
+                Transport::Tcp => format!("{} (tcp)", server_words(*server)),
+            };
+            if !servers.contains(&said) {
+                servers.push(said);
+            }
+        }
+        servers
+    }
+
     /// What was asked for, if it is not the host itself.
     pub(crate) const fn special_name(&self) -> Option<&'static str> {
         match self.rung {
@@ -51,12 +66,9 @@ impl Question {
 
     /// `AAAA: 2 addresses, good for 300 s`, `A: the DNS server failed`.
     pub(crate) fn words(&self) -> String {
-        let what = match self.special_name() {
-            Some(name) => format!("{} of {name}", self.record),
-            None => self.record.to_string(),
-        };
+        let what = record_words(self.rung, self.record);
         match self.outcome {
-            None => format!("{what}: not answered"),
+            None => format!("{what}: not answered yet"),
             Some((Outcome::Nothing(code), _)) => format!("{what}: {}", code.cause()),
             Some((Outcome::Addresses(addresses, ttl), _)) => {
                 format!("{what}: {}", addresses_words(addresses, ttl))
@@ -103,10 +115,9 @@ impl Net {
             }
             Fact::Remembered { addresses, ttl } => {
                 self.remembered = Some((addresses, ttl));
-                let members = Object::new()
-                    .raw("addresses", addresses)
-                    .raw("ttl", ttl.as_secs());
-                line(at, rung, State::Remembered, addresses_words(addresses, ttl)).with(members)
+                let what = addresses_words(addresses, ttl);
+                let members = addresses_members(Object::new(), addresses, ttl);
+                line(at, rung, State::Remembered, what).with(members)
             }
             Fact::Prefix(prefix, origin) => {
                 self.prefixes.push((prefix, origin));
@@ -123,18 +134,18 @@ impl Net {
             }
             Fact::Ordered(place, candidate, rule) => {
                 let members = candidate_members(Object::new().raw("place", place), &candidate);
-                let place = usize::from(place) + 1;
-                let what = format!("{place}: {}: {rule}", candidate.address);
+                let address = candidate.address;
+                let what = match place {
+                    0 => format!("1: {address}"),
+                    place => format!("{}: {address}: {rule}", usize::from(place) + 1),
+                };
                 line(at, rung, State::Ordered, what).with(members.text("rule", rule.text()))
             }
             Fact::Dropped(address, code) => {
                 self.dropped.push((address, code));
                 let members = Object::new().text("address", &address.to_string());
-                let members = members
-                    .text("code", code.name())
-                    .text("cause", code.cause());
                 let what = format!("{address}: {}", code.cause());
-                line(at, rung, State::Dropped, what).with(members)
+                line(at, rung, State::Dropped, what).with(code_members(members, code))
             }
             Fact::Trying(candidate) => {
                 self.attempts.push(Attempt {
@@ -169,12 +180,8 @@ impl Net {
             }),
         }
         let (server, over) = whom;
-        let name = if rung == Rung::Nat64 {
-            format!(" of {DISCOVERY_NAME}")
-        } else {
-            String::new()
-        };
-        let what = format!("{record}{name}, {} ({over})", server_words(server));
+        let asked = record_words(rung, record);
+        let what = format!("{asked}, {} ({over})", server_words(server));
         let members = Object::new()
             .text("record", &record.to_string())
             .text("server", &server.to_string())
@@ -193,20 +200,17 @@ impl Net {
         let (state, members, what) = match outcome {
             Outcome::Addresses(addresses, ttl) => (
                 State::Answered,
-                members
-                    .raw("addresses", addresses)
-                    .raw("ttl", ttl.as_secs()),
+                addresses_members(members, addresses, ttl),
                 addresses_words(addresses, ttl),
             ),
             Outcome::Nothing(code) => (
                 State::Unanswered,
-                members
-                    .text("code", code.name())
-                    .text("cause", code.cause()),
+                code_members(members, code),
                 code.cause().to_owned(),
             ),
         };
-        let mut line = line(at, rung, state, format!("{record}: {what}")).with(members);
+        let what = format!("{}: {what}", record_words(rung, record));
+        let mut line = line(at, rung, state, what).with(members);
         line.took = took;
         line
     }
@@ -237,9 +241,7 @@ impl Net {
             Ended::Won => (State::Won, address.to_string()),
             Ended::Lost => (State::Lost, address.to_string()),
             Ended::Failed(code) => {
-                members = members
-                    .text("code", code.name())
-                    .text("cause", code.cause());
+                members = code_members(members, code);
                 (State::Failed, format!("{address}: {}", code.cause()))
             }
         };
@@ -270,13 +272,9 @@ impl Net {
             return Vec::new();
         }
         let mut servers = Vec::new();
-        for (server, over) in questions().flat_map(|q| &q.asked) {
-            let said = match over {
-                Transport::Udp => server_words(*server),
-                Transport::Tcp => format!("{} (tcp)", server_words(*server)),
-            };
-            if !servers.contains(&said) {
-                servers.push(said);
+        for server in questions().flat_map(Question::servers) {
+            if !servers.contains(&server) {
+                servers.push(server);
             }
         }
         vec![
@@ -349,6 +347,14 @@ fn line(at: Duration, rung: Rung, state: State, what: String) -> Line {
     line
 }
 
+pub(crate) fn code_members(object: Object, code: Code) -> Object {
+    object.text("code", code.name()).text("cause", code.cause())
+}
+
+pub(crate) fn addresses_members(object: Object, addresses: u8, ttl: Duration) -> Object {
+    object.raw("addresses", addresses).raw("ttl", ttl.as_secs())
+}
+
 /// The members that tell about a candidate, behind those of `object`.
 pub(crate) fn candidate_members(object: Object, candidate: &Candidate) -> Object {
     let object = object
@@ -383,7 +389,7 @@ fn with_origin(candidate: &Candidate) -> String {
 }
 
 /// The port goes without saying if it is that of DNS.
-pub(crate) fn server_words(server: SocketAddr) -> String {
+fn server_words(server: SocketAddr) -> String {
     if server.port() != 53 {
         return server.to_string();
     }
@@ -393,6 +399,14 @@ pub(crate) fn server_words(server: SocketAddr) -> String {
             format!("{}%{}", server.ip(), server.scope_id())
         }
         server => server.ip().to_string(),
+    }
+}
+
+/// `AAAA`, or `AAAA of ipv4only.arpa`.
+fn record_words(rung: Rung, record: Record) -> String {
+    match rung {
+        Rung::Nat64 => format!("{record} of {DISCOVERY_NAME}"),
+        _ => record.to_string(),
     }
 }
 

@@ -256,7 +256,7 @@ fn json_has_each_fact_with_its_moment() {
     let ordered = json(3750, Rung::Address, Fact::Net(ordered));
     assert_eq!(
         ordered.to_string(),
-        r#"{"address":"64:ff9b:1::c633:640a","at_ms":2.75,"ipv4":"198.51.100.10","origin":"nat64","place":0,"prefix":"64:ff9b:1::/96","prefix_origin":"ipv4only.arpa","rule":"as given","source":"2001:db8::7","state":"ordered","trace":"address","what":"1: 64:ff9b:1::c633:640a: as given"}"#
+        r#"{"address":"64:ff9b:1::c633:640a","at_ms":2.75,"ipv4":"198.51.100.10","origin":"nat64","place":0,"prefix":"64:ff9b:1::/96","prefix_origin":"ipv4only.arpa","rule":"as given","source":"2001:db8::7","state":"ordered","trace":"address","what":"1: 64:ff9b:1::c633:640a"}"#
     );
     let dropped = Seen::Dropped(address("192.0.2.1"), Code::NoSourceAddress);
     let dropped = json(3750, Rung::Address, Fact::Net(dropped));

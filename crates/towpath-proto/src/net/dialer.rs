@@ -402,6 +402,10 @@ impl Dialer {
     }
 
     fn give_up(&mut self) {
+        // A connection that was never handed out has no other owner.
+        if let Phase::Ending(Ending::Connected(id)) = self.phase {
+            self.race.close(id);
+        }
         self.questions.withdraw();
         self.race.abandon();
     }

@@ -227,6 +227,13 @@ impl Race {
         true
     }
 
+    /// The connection of this attempt is not wanted after all.
+    pub fn close(&mut self, id: Id) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.close = true;
+        }
+    }
+
     /// Gives everything up.
     pub fn abandon(&mut self) {
         for entry in self.entries.iter_mut().flatten() {

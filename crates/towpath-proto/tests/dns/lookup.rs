@@ -115,7 +115,7 @@ fn the_lookup_ends_at_its_deadline() {
     let mut talk = Talk::with(&plan);
     talk.now = Instant::from_millis(60_000);
     talk.sends_nothing();
-    talk.fault();
+    assert_eq!(talk.fault().code, Code::ResolverSilent);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use net::{Internet, Outcome, Reach, Setup, address, dns::Resolver, named};
 use serde_json::Value;
+use towpath::{Code, Rung};
 
 /// When something was seen, in milliseconds since the run began: the first trace of this rung and state, and of this
 /// address if one is given.
@@ -15,7 +16,7 @@ fn at(outcome: &Outcome, rung: &str, state: &str, address: Option<&str>) -> f64 
     let found = objects
         .iter()
         .find(is)
-        .and_then(|object| object["ms"].as_f64());
+        .and_then(|object| object["at_ms"].as_f64());
     found.unwrap_or_else(|| panic!("no {state} of {rung}: {}", outcome.stderr))
 }
 
@@ -33,9 +34,11 @@ fn a_dead_first_address() {
         "trying",
         Some(&address::NOBODY6.to_string()),
     );
-    let alive = at(&outcome, "tcp", "reached", None);
-    println!("the second address after {:.1} ms", alive - dead);
-    assert!(alive > dead);
+    let alive = at(&outcome, "tcp", "won", Some(&address::BROKER6.to_string()));
+    let waited = alive - dead;
+    println!("the second address is connected {waited:.1} ms after the first was tried");
+    // RFC 8305 5 has 250 ms between the two. What is above is this machine's; a busy one adds to it.
+    assert!(waited >= 249.0, "{waited}");
 }
 
 /// A device with both families, in a network whose IPv6 leads nowhere.
@@ -48,6 +51,12 @@ fn ipv6_is_a_black_hole() {
     for scheme in ["mqtt", "wss"] {
         lab.exchange(&named(scheme, "black-hole"), &[]);
     }
-    // Whoever insists on IPv6 is told.
     lab.exchange(&named("mqtt", "black-hole"), &["-4"]);
+    let url = named("mqtt", "black-hole");
+    lab.fails(
+        &url,
+        &["-6", "--nat64-prefix", "off"],
+        Rung::Tcp,
+        Code::ConnectTimeout,
+    );
 }

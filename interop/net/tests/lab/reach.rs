@@ -1,6 +1,6 @@
 //! The broker is reached: by every way to learn the prefix, with every scheme.
 
-use net::{Lab, Setup, address, dns::Resolver, named, url};
+use net::{Lab, Reach, Setup, address, dns::Resolver, named, url};
 
 const SCHEMES: [&str; 4] = ["mqtt", "mqtts", "ws", "wss"];
 
@@ -78,4 +78,14 @@ fn by_a_resolver_that_is_given() {
     let prefix = lab.prefix.to_string();
     let options = ["--resolver", &names, "--nat64-prefix", &prefix];
     lab.exchange(&named("mqtt", "broker"), &options);
+}
+
+/// Everything comes from the router: the device's address and route by radvd, the prefix by an advertisement of its own.
+#[test]
+fn by_an_address_of_its_own_making() {
+    let lab = Setup::new(Resolver::Plain)
+        .reach(Reach::Advertised)
+        .advertised()
+        .start();
+    lab.exchange(&named("mqtts", "broker"), &[]);
 }

@@ -1,6 +1,10 @@
 //! NAT64 that is not there, not there any more, or not allowed.
 
-use net::{Reach, Setup, address, dns::Resolver, named, url};
+use net::{
+    Reach, Setup, address,
+    dns::{Probe, Resolver},
+    named, url,
+};
 use towpath::{Code, Rung};
 
 /// RFC 6052 3.1: the well-known prefix carries no private address. Nothing is sent, whoever made the address.
@@ -11,8 +15,8 @@ fn a_private_address_under_the_well_known_prefix() {
         let private = lab.prefix.embed(address::PRIVATE);
         lab.router.nft(&format!(
             "add table inet seen\nadd counter inet seen private\n\
-             add chain inet seen all {{ type filter hook prerouting priority 0 ; }}\n\
-             add rule inet seen all ip6 daddr {private} counter name private\n"
+             add chain inet seen arriving {{ type filter hook prerouting priority 0 ; }}\n\
+             add rule inet seen arriving ip6 daddr {private} counter name private\n"
         ));
         lab.fails(
             &named("mqtt", "private"),
@@ -22,7 +26,12 @@ fn a_private_address_under_the_well_known_prefix() {
         );
         let literal = url("mqtt", &address::PRIVATE.to_string());
         lab.fails(&literal, &[], Rung::Nat64, Code::Nat64Private);
-        assert_eq!(lab.router.counted("inet", "seen", "private"), 0);
+        let seen = || lab.router.counted("inet", "seen", "private");
+        assert_eq!(seen(), 0);
+        // The counter does count.
+        let sent = move || Probe::new((private, 9).into()).is_refused();
+        assert!(!lab.device.run(sent));
+        assert_eq!(seen(), 1);
     }
 }
 

@@ -5,6 +5,9 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use crate::net::{Origin, Prefix, PrefixOrigin, race::MOST_CANDIDATES};
 
+/// Each IPv4 address may need room again for the one that it is translated to.
+const ROOM: usize = 2 * MOST_CANDIDATES;
+
 /// Where an offer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -28,13 +31,13 @@ struct Offer {
 /// Addresses on offer.
 #[derive(Debug)]
 pub(super) struct Pool {
-    offers: [Option<Offer>; MOST_CANDIDATES],
+    offers: [Option<Offer>; ROOM],
 }
 
 impl Pool {
     pub(super) const fn new() -> Self {
         Self {
-            offers: [None; MOST_CANDIDATES],
+            offers: [None; ROOM],
         }
     }
 

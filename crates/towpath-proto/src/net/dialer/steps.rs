@@ -116,6 +116,15 @@ impl Dialer {
         })
     }
 
+    /// Whether packets leave this link at all, whatever families are allowed.
+    fn is_online(&self) -> bool {
+        let mut asks = self.sources.asks.iter().flatten();
+        asks.any(|ask| {
+            [SOME_V4, SOME_V6].contains(&ask.address)
+                && reaches(Families::Any, ask.address, ask.answer)
+        }) || self.has_v6()
+    }
+
     /// Begins, now that nothing of the attempt before is open.
     pub(super) fn start(&mut self, now: Instant) {
         self.phase = Phase::Busy;
@@ -472,7 +481,7 @@ impl Dialer {
     fn unresolved(&self) -> Fault {
         let text = self.text.as_str().as_bytes();
         let of = |rung, code| Fault::new(rung, code).detail(text);
-        let isolated = !self.has_v4() && !self.has_v6();
+        let isolated = !self.is_online();
         let behind = self.pool.behind().next();
         if let Some((address, Code::Nat64Private)) = self.dropped {
             return verdict::private(
@@ -488,7 +497,7 @@ impl Dialer {
             {
                 of(Rung::Nat64, Code::Nat64NoRoute)
             }
-            (Some(_), _) if self.settings.nat64 == Nat64::Auto => {
+            (Some(_), _) if self.settings.nat64 == Nat64::Auto && self.has_v6() => {
                 of(Rung::Nat64, Code::Nat64NoPrefix)
             }
             (Some(_), _) | (None, Some(_)) => of(Rung::Address, Code::FamilyUnavailable),

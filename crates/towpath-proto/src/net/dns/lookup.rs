@@ -189,9 +189,8 @@ impl Lookup {
         let Turn::Due { server, .. } = self.turn else {
             return None;
         };
-        let address = self.address(server);
-        if self.plan.deadline.is_some_and(|end| now >= end) || address.is_none() {
-            self.give_up(now);
+        if self.plan.deadline.is_some_and(|end| now >= end) {
+            self.run_out(now);
             return None;
         }
         let id = self.new_id(random);
@@ -221,7 +220,7 @@ impl Lookup {
         };
         Some(Send {
             slot,
-            server: address?,
+            server: self.address(server)?,
             over,
             id,
         })
@@ -297,8 +296,7 @@ impl Lookup {
             return;
         }
         if self.plan.deadline.is_some_and(|end| now >= end) {
-            self.evidence.silent();
-            return self.give_up(now);
+            return self.run_out(now);
         }
         if let Turn::Sent { until, .. } = self.turn
             && now >= until
@@ -528,6 +526,12 @@ impl Lookup {
         self.tcp = 0;
         self.evidence = Evidence::default();
         self.turn = Turn::Due { server, since: now };
+    }
+
+    /// The deadline of it all is there: whoever is still asked, or would have been, is silent.
+    fn run_out(&mut self, now: Instant) {
+        self.evidence.silent();
+        self.give_up(now);
     }
 
     fn give_up(&mut self, now: Instant) {

@@ -84,12 +84,12 @@ impl Evidence {
     /// The fault, after `millis` of waiting for `servers`.
     pub(super) fn fault(&self, servers: &Servers, millis: u32) -> Fault {
         match self.best {
-            Some((Sign::Silent, fault)) => Fault {
+            Some((sign, fault)) if sign != Sign::Silent => fault,
+            _ if servers.is_empty() => Fault::new(Rung::Dns, Code::NoResolver),
+            _ => Fault {
                 detail: list(servers),
-                ..fault.number(millis)
+                ..Fault::new(Rung::Dns, Code::ResolverSilent).number(millis)
             },
-            Some((_, fault)) => fault,
-            None => Fault::new(Rung::Dns, Code::NoResolver),
         }
     }
 }
