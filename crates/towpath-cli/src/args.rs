@@ -280,10 +280,15 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "ADDRESS", help_heading = CONNECTION)]
     pub(crate) bind: Option<IpAddr>,
 
-    /// Go through this proxy: http://HOST[:PORT] or socks5://HOST[:PORT]. It resolves the server's name. none: go
-    /// through no proxy [default: what the environment variables HTTPS_PROXY (mqtts, wss), http_proxy (ws) or ALL_PROXY
-    /// name, except for the servers in NO_PROXY]
-    #[arg(long, value_name = "URL", help_heading = PROXY)]
+    // No doc comment: it would take [:PORT] for a link.
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = PROXY,
+        help = "Go through this proxy: http://HOST[:PORT] or socks5://HOST[:PORT]. It resolves the server's name. \
+                none: go through no proxy [default: what the environment variables HTTPS_PROXY (mqtts, wss), \
+                http_proxy (ws) or ALL_PROXY name, except for the servers in NO_PROXY]"
+    )]
     pub(crate) proxy: Option<String>,
 
     /// User name for the proxy

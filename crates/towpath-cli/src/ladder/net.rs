@@ -11,6 +11,7 @@ use towpath::{
         Candidate, Ended, Fact, Origin, Prefix, PrefixOrigin,
         dns::{Record, Transport},
         nat64::DISCOVERY_NAME,
+        select::Rule,
     },
 };
 
@@ -132,15 +133,7 @@ impl Net {
                 let what = format!("{origin}: not permitted to this program");
                 line(at, rung, State::Dropped, what).with(members)
             }
-            Fact::Ordered(place, candidate, rule) => {
-                let members = candidate_members(Object::new().raw("place", place), &candidate);
-                let address = candidate.address;
-                let what = match place {
-                    0 => format!("1: {address}"),
-                    place => format!("{}: {address}: {rule}", usize::from(place) + 1),
-                };
-                line(at, rung, State::Ordered, what).with(members.text("rule", rule.text()))
-            }
+            Fact::Ordered(place, candidate, rule) => ordered(at, rung, place, &candidate, rule),
             Fact::Dropped(address, code) => {
                 self.dropped.push((address, code));
                 let members = Object::new().text("address", &address.to_string());
@@ -339,6 +332,17 @@ impl Net {
             .and_then(|attempt| attempt.candidate.embedded())
             .map(|v4| format!("{v4} through NAT64"))
     }
+}
+
+/// The place of a candidate in the order of attempts.
+fn ordered(at: Duration, rung: Rung, place: u8, candidate: &Candidate, rule: Rule) -> Line {
+    let address = candidate.address;
+    let what = match place {
+        0 => format!("1: {address}"),
+        place => format!("{}: {address}: {rule}", usize::from(place) + 1),
+    };
+    let members = candidate_members(Object::new().raw("place", place), candidate);
+    line(at, rung, State::Ordered, what).with(members.text("rule", rule.text()))
 }
 
 fn line(at: Duration, rung: Rung, state: State, what: String) -> Line {
