@@ -146,6 +146,10 @@ fn proxy(config: &mut Config, args: &args::Connection) -> Result<(), Failure> {
         ));
     }
     let proxy = &mut config.proxy;
+    if args.proxy.is_some() {
+        // The file's user and password are for the file's proxy.
+        (proxy.user, proxy.password_file) = (None, None);
+    }
     typed(&mut proxy.url, "--proxy", args.proxy.clone());
     typed(&mut proxy.user, "--proxy-user", args.proxy_user.clone());
     let path = args.proxy_password_file.clone();

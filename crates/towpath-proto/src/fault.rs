@@ -224,7 +224,7 @@ codes! {
     Nat64PrefixInvalid, Usage, Os, "this is no NAT64 prefix", "Give an IPv6 prefix of length 32, 40, 48, 56, 64 or 96 whose bits 64 to 71 are zero (RFC 6052).";
     Nat64Private, Usage, Os, "the server's IPv4 address is private, and the well-known NAT64 prefix 64:ff9b::/96 may not carry private addresses", "Let the network use a prefix of its own for NAT64, or give the server a public or an IPv6 address.";
     Nat64Silent, Path, Millis, "no answer through NAT64", "The translator is dead, or the server behind it is; try another IPv4 address through the same prefix to tell.";
-    Nat64NoRoute, Path, Os, "the network has no route to the NAT64 prefix", "NAT64 was withdrawn or the prefix is an old one: look at the router's NAT64, and ask for the prefix again.";
+    Nat64NoRoute, Path, Os, "no route through NAT64", "NAT64 was withdrawn, the prefix is an old one, or the IPv4 host behind it is down: look at the router's NAT64 and its prefix, then at the host.";
     // TCP.
     BindFailed, Usage, Os, "the source address cannot be used", "Give --bind an address that this machine has.";
     Refused, Peer, Os, "connection refused: nothing listens on this port", "Check the port, and that the server runs.";

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    ops::Deref,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use crate::{Error, Event, Limits, Options, Outgoing, PacketId, QoS, Subscription
 /// [`flush`](Self::flush), or when much has come together.
 #[derive(Debug)]
 pub struct Connection {
-    runtime: Runtime,
+    runtime: Background,
     inner: crate::tokio::Connection,
     nap: Nap,
 }
@@ -171,10 +172,32 @@ impl Connection {
     }
 }
 
-fn runtime() -> Result<Runtime, Error> {
+/// A runtime that is not waited for at its end: the operating system's resolver may be at work in a thread of it, and
+/// can't be interrupted.
+#[derive(Debug)]
+struct Background(Option<Runtime>);
+
+impl Deref for Background {
+    type Target = Runtime;
+
+    fn deref(&self) -> &Runtime {
+        self.0.as_ref().expect("it is taken by drop alone")
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn runtime() -> Result<Background, Error> {
     Builder::new_current_thread()
         .enable_all()
         .build()
+        .map(|runtime| Background(Some(runtime)))
         .map_err(|error| Error::Path(crate::host::fault(crate::Rung::Link, &error)))
 }
 

@@ -7,8 +7,8 @@ use super::{CONNECTION, Network, OUTPUT};
 /// Show the addresses of a server and in which order they would be tried
 ///
 /// Asks as a connection would: /etc/hosts, DNS, NAT64. Prints for each address where it came from, the source address
-/// that this machine would use, and why it stands in its place; then which DNS server said what. It does not connect:
-/// whether a server answers at an address is for pub and sub with --trace.
+/// that this machine would use, and why it stands in its place; then which DNS server said what. It does not connect,
+/// and uses no proxy: whether a server answers at an address is for pub and sub with --trace.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = EXAMPLES,

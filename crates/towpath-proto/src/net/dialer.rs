@@ -204,7 +204,7 @@ impl Dialer {
     }
 
     fn begin(&mut self, now: Instant, host: &str, port: u16, connect: bool) -> Result<(), Fault> {
-        self.give_up();
+        self.abandon();
         self.host = Host::parse(host)?;
         self.text = Text::from_bytes(host.as_bytes());
         self.port = port;

@@ -93,6 +93,8 @@ struct Answer {
     schemes: Text<56>,
     strength: u8,
     stale: bool,
+    /// A challenge was too long to be kept.
+    cut: bool,
 }
 
 impl Answer {
@@ -105,6 +107,7 @@ impl Answer {
         named: false,
         schemes: Text::EMPTY,
         strength: 0,
+        cut: false,
         stale: false,
     };
 }
@@ -212,8 +215,13 @@ impl Connect {
     fn byte(&mut self, has_credentials: bool, byte: u8) -> Option<Fault> {
         self.answer.len = self.answer.len.saturating_add(1);
         if self.answer.len > HEAD_MAX {
-            let fault = Fault::new(Rung::Proxy, Code::HeadTooLarge).number(self.answer.len);
-            return Some(fault);
+            // Pages that forbid something bring long fields along; the status says enough.
+            let known = self.answer.status >= 400 && self.answer.status != 407;
+            return Some(if known {
+                self.refused()
+            } else {
+                Fault::new(Rung::Proxy, Code::HeadTooLarge).number(self.answer.len)
+            });
         }
         if byte != b'\n' {
             self.line.push(byte);
@@ -265,6 +273,7 @@ impl Connect {
             for scheme in challenge::schemes(value) {
                 name_scheme(&mut answer.schemes, scheme);
             }
+            answer.cut |= self.line.is_cut();
             let offer = challenge::strongest(value).filter(|_| !self.line.is_cut());
             if let Some(offer) = offer.filter(|offer| offer.strength() > answer.strength) {
                 answer.strength = offer.strength();
@@ -331,6 +340,11 @@ impl Connect {
         self.renewed = stale;
         self.sent = match answer.strength {
             0 => return Some(self.fault(Code::ProxyAuthScheme, answer.schemes)),
+            // What was cut may have been Digest: then the password is not sent in clear.
+            1 if answer.cut => {
+                let why = Text::from_bytes(b"its challenge is too long");
+                return Some(self.fault(Code::ProxyAuthScheme, why));
+            }
             1 => Sent::Basic,
             _ => Sent::Digest,
         };
@@ -347,6 +361,7 @@ impl Connect {
         let code = match self.answer.status {
             401 | 403 | 451 => Code::ProxyRefused,
             // With an end that never came.
+            407 if self.sent != Sent::Bare => Code::ProxyAuthFailed,
             407 => Code::ProxyAuthRequired,
             // What servers say that are no proxies.
             400 | 404 | 405 | 501 => Code::NotProxy,

@@ -341,7 +341,11 @@ impl Config {
             return Err(setting.wrong(why));
         }
         if min.is_some() || max.is_some() {
-            options = options.versions(min, max);
+            // A profile's highest version stays, unless it is below what is given here.
+            let kept = options
+                .highest()
+                .filter(|high| min.is_none_or(|low| low <= *high));
+            options = options.versions(min, max.or(kept));
         }
         if let Some(names) = &tls.ciphers {
             suites::check_suites(names)?;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{Given, KNOWN, Setting, table::Table};
+use towpath_proto::net::dns::MAX_SERVERS;
+
 use crate::{
     Error,
     net::{self, Families, Nat64, NetOptions, Resolver},
@@ -87,6 +89,11 @@ fn resolver_of(texts: Setting<Vec<String>>) -> Result<Setting<Resolver>, Error> 
                 Ok(_) => return Err(format!("{text:?} stands alone, without servers beside it")),
                 Err(error) => return Err(error.to_string()),
             }
+        }
+        if servers.len() > MAX_SERVERS {
+            return Err(format!(
+                "more than {MAX_SERVERS} servers are not asked; leave some out"
+            ));
         }
         if servers.is_empty() {
             return Err("there is no server in it".to_owned());

@@ -74,6 +74,10 @@ impl Proxy {
         password: Option<Vec<u8>>,
     ) -> Result<Options, Error> {
         let Some(proxy) = self.proxy()? else {
+            // Expressly none: then its user stays unused.
+            if self.url.is_some() {
+                return Ok(options);
+            }
             let why = "there is no proxy for it; give its url (--proxy)";
             given(&self.user, why)?;
             given(&self.password_file, why)?;

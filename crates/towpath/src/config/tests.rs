@@ -160,6 +160,10 @@ fn errors_name_file_line_and_key() {
         ),
         ("[network]\nresolver = []", "there is no server in it"),
         (
+            "[network]\nresolver = [\"::1\", \"::2\", \"::3\", \"::4\", \"::5\"]",
+            ":2: network.resolver: more than 4 servers are not asked",
+        ),
+        (
             "[network]\nresolver = 5",
             ":2: network.resolver: this has to be text in quotes, or a list",
         ),
@@ -315,6 +319,8 @@ fn a_proxy_is_named_by_the_file_or_by_what_is_known_otherwise() {
     assert_eq!(known, (None, proxy("http://u:w@p:1")));
     assert_eq!(found(http, Some("q:2"), None), (None, proxy("http://p:1")));
     assert_eq!(found("url = \"none\"", Some("q:2"), None), (None, None));
+    let unused = "url = \"none\"\nuser = \"anna\"\npassword_file = \"/nowhere\"";
+    assert_eq!(found(unused, None, None), (None, None));
     let user = format!("{http}\nuser = \"anna\"");
     let anna = Some("anna".to_owned());
     let with = found(&user, None, Some(b"w"));
@@ -513,4 +519,16 @@ fn passwords_come_from_files_beside_the_file() {
 #[test]
 fn suites_are_separated_by_colons_or_commas() {
     assert_eq!(names("A:B, C,"), ["A", "B", "C"]);
+}
+
+#[test]
+fn a_lowest_version_leaves_the_profile_its_highest() {
+    let highest = |text: &str| {
+        let config = parse(&format!("url = \"mqtts://h\"\n{text}"));
+        let options = config.load(Secrets::default()).unwrap().options;
+        options.extras.unwrap().tls.highest()
+    };
+    let low = "profile = \"thread\"\n[tls]\nmin = \"1.2\"";
+    assert_eq!(highest(low), Some(tls::Version::Tls12));
+    assert_eq!(highest("profile = \"thread\"\n[tls]\nmin = \"1.3\""), None);
 }

@@ -49,7 +49,8 @@ fn verdict(seen: &Seen, fresh: bool) -> Option<u32> {
     if lost_ours {
         return Some(seen.unacked_bytes.min(seen.snd_mss));
     }
-    let gap = seen.held > 0 && seen.readable == 0;
+    // Where the network is gone, small segments of ours are not acknowledged either.
+    let gap = seen.held > 0 && seen.readable == 0 && seen.retransmits == 0;
     (gap && seen.advmss > ALWAYS_PASSES).then_some(seen.advmss)
 }
 

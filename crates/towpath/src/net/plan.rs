@@ -63,7 +63,16 @@ impl Plan {
                 settings.servers = Servers::new(servers);
                 by(Addresses::Dialer, settings, as_given)
             }
-            Resolver::System if !is_address => by(Addresses::System, settings, as_given),
+            Resolver::System if !is_address => {
+                // A prefix for what the system finds is asked for as ever.
+                if has_tables() {
+                    apply(
+                        &ResolvConf::read(Path::new(options.resolv_conf)),
+                        &mut settings,
+                    );
+                }
+                by(Addresses::System, settings, as_given)
+            }
             Resolver::Auto if !is_address && !has_tables() => {
                 by(Addresses::System, settings, as_given)
             }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use towpath_proto::net::dns::lookup::MAX_SERVERS;
+use towpath_proto::net::dns::{Name, lookup::MAX_SERVERS};
 
 use super::{interface_index, read_bounded};
 
@@ -99,7 +99,9 @@ impl ResolvConf {
 
     /// The names to ask for in place of `host`, in order.
     pub(super) fn names(&self, host: &str) -> Vec<String> {
-        if host.ends_with('.') {
+        // localhost is this machine, whatever a zone says (RFC 6761 section 6.3).
+        let last = host.rsplit('.').next().unwrap_or(host);
+        if host.ends_with('.') || last.eq_ignore_ascii_case("localhost") {
             return vec![host.to_owned()];
         }
         let dots = host.matches('.').count();
@@ -107,7 +109,7 @@ impl ResolvConf {
             .suffixes
             .iter()
             .map(|suffix| format!("{host}.{suffix}"))
-            .filter(|name| name.len() <= 253)
+            .filter(|name| Name::parse(name).is_ok())
             .collect();
         let place = if dots >= self.ndots { 0 } else { names.len() };
         names.insert(place, host.to_owned());
@@ -223,6 +225,13 @@ mod tests {
             "with its suffix it would be no name"
         );
         assert_eq!(ResolvConf::parse("search .").names("a"), ["a"]);
+        let odd = ResolvConf::parse("search a..b one.example");
+        assert_eq!(
+            odd.names("a"),
+            ["a.one.example", "a"],
+            "no name, no question"
+        );
+        assert_eq!(odd.names("localhost"), ["localhost"], "this machine");
     }
 
     #[test]

@@ -241,6 +241,11 @@ impl TlsOptions {
         self
     }
 
+    /// The highest version, where one is set.
+    pub(crate) const fn highest(&self) -> Option<Version> {
+        self.versions.1
+    }
+
     /// The cipher suites by their IANA names, the best first, such as `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`.
     #[must_use]
     pub fn suites(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {

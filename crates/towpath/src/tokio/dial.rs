@@ -165,7 +165,7 @@ impl Dial {
             match Listener::open() {
                 Ok(open) => {
                     listener = Some(open);
-                    plan.settings.advertisement_wait = advertisement::WAIT;
+                    plan.settings.advertisement_wait = advertisement::WAIT.min(options.patience);
                 }
                 Err(error) => unpermitted = error.kind() == io::ErrorKind::PermissionDenied,
             }
@@ -335,9 +335,15 @@ impl Dial {
             }
             Output::Cancel(query) => self.queries.retain(|(known, _)| *known != query),
             Output::Source(ask, address) => {
+                // A source address is for the server: whoever asks DNS uses it only where it fits.
+                let servers = self.dialer.settings_mut().servers;
+                let asked = servers
+                    .as_slice()
+                    .iter()
+                    .any(|server| server.ip() == address);
                 let found = match self.sockets.bind {
-                    Some(_) => self.sockets.source(address),
-                    None => source(address, self.zone(address)),
+                    Some(_) if !asked => self.sockets.source(address),
+                    _ => source(address, self.zone(address)),
                 };
                 self.dialer.source(now, ask, found);
             }
@@ -385,7 +391,9 @@ impl Dial {
 
     /// The dialer has failed: the next name of the search list is tried, if it is for want of a name.
     fn failed(&mut self, now: Instant, fault: Fault) -> Option<Step> {
-        let missing = matches!(fault.code, Code::NameNotFound | Code::NoAddress);
+        // A zone of the search list whose servers fail is passed over, too.
+        let failing = fault.code == Code::ResolverFailed && !self.names.is_empty();
+        let missing = failing || matches!(fault.code, Code::NameNotFound | Code::NoAddress);
         if !missing || (self.names.is_empty() && self.missed.is_none()) {
             return Some(Step::Failed(fault));
         }
@@ -493,7 +501,8 @@ impl Dial {
         let prefixes: Box<[_]> = self
             .dialer
             .prefixes(now)
-            .filter(|(_, origin, _)| *origin != PrefixOrigin::Config)
+            // What led nowhere may be another network's.
+            .filter(|(_, origin, _)| !lost && *origin != PrefixOrigin::Config)
             .map(|(prefix, origin, lifetime)| (prefix, origin, now.after(lifetime)))
             .collect();
         let mut kept = Kept {

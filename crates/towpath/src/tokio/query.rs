@@ -59,9 +59,13 @@ impl Query {
     pub(super) fn open(
         server: SocketAddr,
         over: Transport,
-        sockets: Sockets,
+        mut sockets: Sockets,
         message: &[u8],
     ) -> io::Result<Self> {
+        // A resolver on this machine may refuse to answer to its outer addresses, as systemd-resolved does.
+        if server.ip().is_loopback() {
+            sockets.bind = None;
+        }
         if over == Transport::Tcp {
             let exchange = exchange(server, sockets, message.to_vec());
             return Ok(Self::Tcp(Box::pin(exchange)));

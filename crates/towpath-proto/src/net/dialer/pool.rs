@@ -26,6 +26,8 @@ struct Offer {
     address: IpAddr,
     origin: Origin,
     stage: Stage,
+    /// That a prefix may not carry it was told.
+    refused: bool,
 }
 
 /// Addresses on offer.
@@ -60,6 +62,7 @@ impl Pool {
                 address,
                 origin,
                 stage: Stage::New,
+                refused: false,
             });
         }
     }
@@ -123,7 +126,10 @@ impl Pool {
             if prefix.may_carry(address) {
                 let through = prefix.synthesise(address).into();
                 self.offer(through, Origin::Synthesised(prefix, origin));
-            } else {
+            } else if let Some(Some(offer)) = self.offers.get_mut(at)
+                && !offer.refused
+            {
+                offer.refused = true;
                 refused(address);
             }
         }

@@ -44,19 +44,29 @@ impl Prefixes {
             .known
             .iter()
             .position(same)
-            .or_else(|| self.known.iter().position(Option::is_none));
+            .or_else(|| self.known.iter().position(Option::is_none))
+            .or_else(|| self.least(origin));
         let until = now.after(lifetime);
         let kept = (!lifetime.is_zero()).then_some(Known {
             prefix,
             origin,
             until,
         });
-        // A full table means a network that announces one prefix after the other; the first ones will do.
+        // A full table of more trusted ones: they will do.
         if let Some(slot) = place.and_then(|at| self.known.get_mut(at)) {
             *slot = kept;
             return is_new && kept.is_some();
         }
         false
+    }
+
+    /// The place of the least trusted and oldest, if `origin` is trusted as much.
+    fn least(&self, origin: PrefixOrigin) -> Option<usize> {
+        let known = self.known.iter().enumerate();
+        let (place, least) = known
+            .filter_map(|(place, known)| Some((place, (*known)?)))
+            .min_by_key(|(_, known)| (known.origin, known.until))?;
+        (least.origin <= origin).then_some(place)
     }
 
     /// Forgets what was found by asking; it may belong to another network.

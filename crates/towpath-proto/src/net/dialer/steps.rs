@@ -17,6 +17,7 @@ use crate::{
         dns::lookup::{MAX_ADDRESSES, MAX_SERVERS},
         dns::{Name, Outcome, Plan, Record, Send, Servers},
         nat64,
+        race::MOST_CANDIDATES,
     },
     rung::Rung,
     time::Instant,
@@ -120,9 +121,8 @@ impl Dialer {
     fn is_online(&self) -> bool {
         let mut asks = self.sources.asks.iter().flatten();
         asks.any(|ask| {
-            [SOME_V4, SOME_V6].contains(&ask.address)
-                && reaches(Families::Any, ask.address, ask.answer)
-        }) || self.has_v6()
+            !ask.address.is_loopback() && reaches(Families::Any, ask.address, ask.answer)
+        })
     }
 
     /// Begins, now that nothing of the attempt before is open.
@@ -132,6 +132,8 @@ impl Dialer {
             crate::net::race::Race::new(self.settings.attempt_delay, self.settings.patience)
                 .at_once(self.settings.attempts);
         self.sources = Sources::begin(&self.settings.servers);
+        // The settings may have been others.
+        self.prefixes.forget(PrefixOrigin::Config);
         if let Nat64::Prefix(prefix) = self.settings.nat64 {
             self.learned(now, prefix, PrefixOrigin::Config, Duration::MAX);
         }
@@ -169,6 +171,9 @@ impl Dialer {
 
     /// Asks what is to be asked and was not.
     fn ask(&mut self, now: Instant) {
+        if self.awaits_way_to_servers(now) {
+            return;
+        }
         let plan = self.plan();
         if let Host::Name(name) = &self.host
             && self.pool.is_empty()
@@ -303,7 +308,8 @@ impl Dialer {
             Some(Outcome::Failed(fault)) => (unanswered(record, fault.code), Duration::ZERO),
         };
         self.facts.push(now, rung, fact);
-        for address in list.into_iter().flatten() {
+        // Half of the places at most, so that either family takes part in the race.
+        for address in list.into_iter().flatten().take(MOST_CANDIDATES / 2) {
             match (question, address) {
                 (Question::Prefix, IpAddr::V6(address)) => self.discovered(now, address, ttl),
                 (Question::Prefix, IpAddr::V4(_)) => {}
@@ -457,7 +463,26 @@ impl Dialer {
     /// Whether a prefix may still come from a router.
     fn awaits_advertisement(&self, now: Instant) -> bool {
         self.settings.nat64 == Nat64::Auto
-            && self.pool.behind().next().is_some()
+            && (self.pool.behind().next().is_some() || self.awaits_way_to_servers(now))
+            && self.prefixes.best(now).next().is_none()
+            && now < self.began.after(self.settings.advertisement_wait)
+    }
+
+    /// Whether every DNS server is one of IPv4 that only a prefix leads to, and that prefix may still come.
+    fn awaits_way_to_servers(&self, now: Instant) -> bool {
+        let servers = self.settings.servers.as_slice();
+        let out_of_reach = |server: &SocketAddr| {
+            server.is_ipv4() && !self.sources.reach(Families::Any, server.ip())
+        };
+        let is_asked = Question::ALL
+            .into_iter()
+            .any(|question| self.questions.is_asked(question));
+        self.settings.nat64 == Nat64::Auto
+            && matches!(self.host, Host::Name(_))
+            && self.pool.is_empty()
+            && !is_asked
+            && !servers.is_empty()
+            && servers.iter().all(out_of_reach)
             && self.prefixes.best(now).next().is_none()
             && now < self.began.after(self.settings.advertisement_wait)
     }
@@ -534,7 +559,9 @@ impl Dialer {
         let found = [Question::V6, Question::V4]
             .into_iter()
             .filter_map(|question| match self.questions.outcome(question)? {
-                Outcome::Found { addresses, .. } => Some(addresses),
+                Outcome::Found { addresses, .. } => {
+                    Some(addresses.iter().take(MOST_CANDIDATES / 2))
+                }
                 _ => None,
             })
             .flatten();

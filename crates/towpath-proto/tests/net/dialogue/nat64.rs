@@ -183,3 +183,28 @@ fn translated_addresses_come_after_those_of_ipv6() {
     dial.closes("2001:db8::80");
     dial.connected("fd64:1::c633:640a");
 }
+
+/// A router tells the prefix a moment later; until then nobody can be asked for anything.
+#[test]
+fn ipv4_servers_alone_wait_for_the_prefix() {
+    let mut settings = settings(&[SERVER_V4]);
+    settings.advertisement_wait = Duration::from_secs(4);
+    let mut dial = Dial::new(settings.clone(), &["2001:db8:5::5"]);
+    dial.dials(NAME);
+    dial.quiet();
+    dial.pass(ms(600));
+    let origin = PrefixOrigin::RouterAdvertisement;
+    dial.dialer.learned(dial.now, prefix(), origin, HOUR);
+    dial.drain();
+    let through = "[fd64:1::c633:6435]:53";
+    dial.asks(NAME, AAAA, through);
+    let a = dial.asks(NAME, A, through);
+    dial.answers(&a, &a.reply().a(NAME, 60, [198, 51, 100, 10].into()));
+    dial.silence(ms(50));
+    dial.connects("fd64:1::c633:640a");
+
+    let mut dial = Dial::new(settings, &["2001:db8:5::5"]);
+    dial.dials(NAME);
+    dial.silence(Duration::from_secs(4));
+    dial.failed(Rung::Dns, Code::NetUnreachable, "198.51.100.53");
+}

@@ -169,3 +169,47 @@ fn literals_ask_nobody() {
         dial.connected(literal);
     }
 }
+
+#[test]
+fn many_addresses_of_one_family_leave_room_for_the_other() {
+    let mut dial = Dial::dual_stack();
+    dial.dials(NAME);
+    let aaaa = dial.asks(NAME, AAAA, SERVER);
+    let a = dial.asks(NAME, A, SERVER);
+    dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
+    let many = (1..=16).fold(aaaa.reply(), |reply, host| {
+        reply.aaaa(NAME, 60, v6(&format!("2001:db8::{host}")))
+    });
+    dial.answers(&aaaa, &many);
+    dial.connects("2001:db8::1");
+    dial.silence(ms(250));
+    let id = dial.connects(V4);
+    dial.accepts(id);
+    dial.closes("2001:db8::1");
+    dial.connected(V4);
+}
+
+#[test]
+fn a_connection_that_nobody_took_is_closed() {
+    let mut dial = Dial::dual_stack();
+    dial.dials(V4);
+    let id = dial.connects(V4);
+    dial.dialer.connected(dial.now, id);
+    dial.dials(NAME);
+    dial.closes(V4);
+    dial.asks(NAME, AAAA, SERVER);
+    dial.asks(NAME, A, SERVER);
+    dial.quiet();
+}
+
+#[test]
+fn what_is_no_name_ends_what_was_under_way() {
+    let mut dial = Dial::dual_stack();
+    dial.dials(V4);
+    dial.connects(V4);
+    let fault = dial.dialer.dial(dial.now, "no name", 1883).unwrap_err();
+    assert_eq!((fault.rung, fault.code), (Rung::Dns, Code::NameInvalid));
+    dial.drain();
+    dial.closes(V4);
+    dial.quiet();
+}
