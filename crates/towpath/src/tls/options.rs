@@ -242,6 +242,7 @@ impl TlsOptions {
     }
 
     /// The highest version, where one is set.
+    #[cfg(feature = "config")]
     pub(crate) const fn highest(&self) -> Option<Version> {
         self.versions.1
     }
