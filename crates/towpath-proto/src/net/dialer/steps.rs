@@ -110,7 +110,7 @@ impl Dialer {
 
     /// Whether packets leave this link by IPv6: to the internet, or at least to a DNS server. A Thread network often has
     /// routes to its own prefixes and to NAT64, and no default route.
-    fn has_v6(&self) -> bool {
+    pub(super) fn has_v6(&self) -> bool {
         let mut asks = self.sources.asks.iter().flatten();
         asks.any(|ask| {
             ask.address.is_ipv6() && reaches(self.settings.families, ask.address, ask.answer)
@@ -118,7 +118,7 @@ impl Dialer {
     }
 
     /// Whether packets leave this link at all, whatever families are allowed.
-    fn is_online(&self) -> bool {
+    pub(super) fn is_online(&self) -> bool {
         let mut asks = self.sources.asks.iter().flatten();
         asks.any(|ask| {
             !ask.address.is_loopback() && reaches(Families::Any, ask.address, ask.answer)
@@ -351,7 +351,12 @@ impl Dialer {
     }
 
     /// The prefix that an IPv6 address lies in.
-    fn translated_by(&self, now: Instant, address: IpAddr, origin: Origin) -> Option<Prefix> {
+    pub(super) fn translated_by(
+        &self,
+        now: Instant,
+        address: IpAddr,
+        origin: Origin,
+    ) -> Option<Prefix> {
         let IpAddr::V6(address) = address else {
             return None;
         };
@@ -500,54 +505,6 @@ impl Dialer {
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// The fault for a host without a candidate.
-    fn unresolved(&self) -> Fault {
-        let text = self.text.as_str().as_bytes();
-        let of = |rung, code| Fault::new(rung, code).detail(text);
-        let isolated = !self.is_online();
-        let behind = self.pool.behind().next();
-        if let Some((address, Code::Nat64Private)) = self.dropped {
-            return verdict::private(
-                address,
-                self.translated_by(self.began, address, Origin::Dns),
-            );
-        }
-        match (behind, self.dropped) {
-            (Some(_), _) | (None, Some(_)) if isolated => of(Rung::Address, Code::NoSourceAddress),
-            // The prefix is known, and so is that nothing leads there.
-            (Some(_), Some((IpAddr::V6(_), Code::NoSourceAddress)))
-                if self.prefixes.best(self.began).next().is_some() =>
-            {
-                of(Rung::Nat64, Code::Nat64NoRoute)
-            }
-            (Some(_), _) if self.settings.nat64 == Nat64::Auto && self.has_v6() => {
-                of(Rung::Nat64, Code::Nat64NoPrefix)
-            }
-            (Some(_), _) | (None, Some(_)) => of(Rung::Address, Code::FamilyUnavailable),
-            (None, None) => {
-                let fault = verdict::unresolved(&self.questions);
-                let alone = isolated && !self.asks_itself();
-                let unasked = matches!(
-                    fault.code,
-                    Code::ResolverSilent | Code::NoResolver | Code::NetUnreachable
-                );
-                if alone && unasked {
-                    of(Rung::Address, Code::NoSourceAddress)
-                } else if fault.detail.is_empty() {
-                    fault.detail(text)
-                } else {
-                    fault
-                }
-            }
-        }
-    }
-
-    /// Whether a DNS server runs on this machine, where no address is needed to reach it.
-    fn asks_itself(&self) -> bool {
-        let mut servers = self.settings.servers.as_slice().iter();
-        servers.any(|server| server.ip().is_loopback())
     }
 
     /// Keeps the answers for their time to live.

@@ -5,16 +5,19 @@ use core::{
     net::{IpAddr, SocketAddr},
 };
 
-use super::questions::{Question, Questions};
+use super::{
+    Dialer, Nat64,
+    questions::{Question, Questions},
+};
 use crate::{
     fault::{Code, Fault},
-    net::{Candidate, Prefix, dns::Outcome, race::Race},
+    net::{Candidate, Origin, Prefix, dns::Outcome, race::Race},
     rung::Rung,
     text::Text,
 };
 
 /// The fault for a name that gave no address.
-pub(super) fn unresolved(questions: &Questions) -> Fault {
+fn unresolved(questions: &Questions) -> Fault {
     let mut best = Fault::new(Rung::Dns, Code::NoAddress);
     for question in [Question::V6, Question::V4] {
         match questions.outcome(question) {
@@ -30,7 +33,7 @@ pub(super) fn unresolved(questions: &Questions) -> Fault {
 }
 
 /// The fault for an IPv4 address that the prefix may not carry.
-pub(super) fn private(address: IpAddr, prefix: Option<Prefix>) -> Fault {
+fn private(address: IpAddr, prefix: Option<Prefix>) -> Fault {
     let inside = match (address, prefix) {
         (IpAddr::V6(through), Some(prefix)) => prefix.extract(through).map(IpAddr::V4),
         _ => None,
@@ -87,4 +90,54 @@ fn place(candidate: &Candidate, port: u16, others: usize) -> Text<56> {
         let _ = write!(text, " and {others} more");
     }
     text
+}
+
+impl Dialer {
+    /// The fault for a host without a candidate.
+    pub(super) fn unresolved(&self) -> Fault {
+        let text = self.text.as_str().as_bytes();
+        let of = |rung, code| Fault::new(rung, code).detail(text);
+        let isolated = !self.is_online();
+        let behind = self.pool.behind().next();
+        if let Some((address, Code::Nat64Private)) = self.dropped {
+            return private(
+                address,
+                self.translated_by(self.began, address, Origin::Dns),
+            );
+        }
+        match (behind, self.dropped) {
+            (Some(_), _) | (None, Some(_)) if isolated => of(Rung::Address, Code::NoSourceAddress),
+            // The prefix is known, and so is that nothing leads there.
+            (Some(_), Some((IpAddr::V6(_), Code::NoSourceAddress)))
+                if self.prefixes.best(self.began).next().is_some() =>
+            {
+                of(Rung::Nat64, Code::Nat64NoRoute)
+            }
+            (Some(_), _) if self.settings.nat64 == Nat64::Auto && self.has_v6() => {
+                of(Rung::Nat64, Code::Nat64NoPrefix)
+            }
+            (Some(_), _) | (None, Some(_)) => of(Rung::Address, Code::FamilyUnavailable),
+            (None, None) => {
+                let fault = unresolved(&self.questions);
+                let alone = isolated && !self.asks_itself();
+                let unasked = matches!(
+                    fault.code,
+                    Code::ResolverSilent | Code::NoResolver | Code::NetUnreachable
+                );
+                if alone && unasked {
+                    of(Rung::Address, Code::NoSourceAddress)
+                } else if fault.detail.is_empty() {
+                    fault.detail(text)
+                } else {
+                    fault
+                }
+            }
+        }
+    }
+
+    /// Whether a DNS server runs on this machine, where no address is needed to reach it.
+    fn asks_itself(&self) -> bool {
+        let mut servers = self.settings.servers.as_slice().iter();
+        servers.any(|server| server.ip().is_loopback())
+    }
 }
