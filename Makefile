@@ -63,7 +63,7 @@ ws: ## The WebSocket client against a third-party conformance suite
 test-thread: ## From a device on a real Thread network of OpenThread nodes; builds them (interop/thread)
 	@$(if $(wildcard interop/thread),scripts/need $(BUILD_NEEDS) $(THREAD_NEEDS),:)
 	@$(STAGE) thread $(call if-there,interop/thread/run.sh,interop/thread/run.sh)
-interop: mqtt tls ws ## All three of the above
+interop: mqtt tls net proxy ws embassy ## All that run against programs of others
 embassy: ## The embedded face on embassy-net's sockets, two of its stacks back to back (interop/embassy)
 	@$(STAGE) embassy $(call if-there,interop/embassy,scripts/test-workspace interop embassy)
 nostd: ## towpath-proto and towpath's embedded face for a Cortex-M33: no std, no alloc

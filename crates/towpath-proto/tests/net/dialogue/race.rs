@@ -3,7 +3,7 @@
 use towpath_proto::{Code, Rung};
 use towpath_sim::dns::{A, AAAA};
 
-use super::{Dial, NAME, SERVER, ms, settings};
+use super::{Asked, Dial, NAME, SERVER, ms, settings};
 
 const V6: &str = "2001:db8::80";
 const V4: &str = "198.51.100.80";
@@ -16,12 +16,16 @@ fn v4(text: &str) -> std::net::Ipv4Addr {
     text.parse().expect("an address")
 }
 
+/// Asks for the addresses of both families.
+fn both(dial: &mut Dial) -> [Asked; 2] {
+    dial.dials(NAME);
+    [dial.asks(NAME, AAAA, SERVER), dial.asks(NAME, A, SERVER)]
+}
+
 #[test]
 fn aaaa_first() {
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     dial.pass(ms(20));
     dial.answers(&aaaa, &aaaa.reply().aaaa(NAME, 60, v6(V6)));
     // It does not wait for A.
@@ -38,9 +42,7 @@ fn aaaa_first() {
 fn a_first_waits_fifty_milliseconds_for_aaaa() {
     // In time: IPv6 is tried first, IPv4 after the delay between attempts.
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
     dial.quiet();
     dial.pass(ms(49));
@@ -52,9 +54,7 @@ fn a_first_waits_fifty_milliseconds_for_aaaa() {
 
     // Too late: IPv4 goes, and IPv6 joins when it comes.
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
     dial.silence(ms(50));
     let first = dial.connects(V4);
@@ -70,9 +70,7 @@ fn a_first_waits_fifty_milliseconds_for_aaaa() {
 #[test]
 fn no_waiting_where_aaaa_is_answered_empty() {
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     dial.answers(&aaaa, &aaaa.reply().soa("example", 60, 60));
     dial.quiet();
     dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
@@ -82,9 +80,7 @@ fn no_waiting_where_aaaa_is_answered_empty() {
 #[test]
 fn behind_a_dead_first_address_the_second_wins_within_300_ms() {
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     dial.answers(&aaaa, &aaaa.reply().aaaa(NAME, 60, v6(V6)));
     dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
     let began = dial.now;
@@ -101,9 +97,7 @@ fn behind_a_dead_first_address_the_second_wins_within_300_ms() {
 #[test]
 fn a_refusal_brings_on_the_next_at_once() {
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     let both = aaaa.reply().aaaa(NAME, 60, v6(V6));
     dial.answers(&aaaa, &both.aaaa(NAME, 60, v6("2001:db8::81")));
     dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
@@ -130,9 +124,7 @@ fn all_silent() {
 #[test]
 fn a_connection_that_comes_too_late_is_not_the_one() {
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     dial.answers(&aaaa, &aaaa.reply().aaaa(NAME, 60, v6(V6)));
     dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
     let first = dial.connects(V6);
@@ -173,9 +165,7 @@ fn literals_ask_nobody() {
 #[test]
 fn many_addresses_of_one_family_leave_room_for_the_other() {
     let mut dial = Dial::dual_stack();
-    dial.dials(NAME);
-    let aaaa = dial.asks(NAME, AAAA, SERVER);
-    let a = dial.asks(NAME, A, SERVER);
+    let [aaaa, a] = both(&mut dial);
     dial.answers(&a, &a.reply().a(NAME, 60, v4(V4)));
     let many = (1..=16).fold(aaaa.reply(), |reply, host| {
         reply.aaaa(NAME, 60, v6(&format!("2001:db8::{host}")))
