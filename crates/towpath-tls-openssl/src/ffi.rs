@@ -14,10 +14,16 @@ use openssl::{
 };
 use openssl_sys as sys;
 
-use crate::watch;
+use crate::{server, watch};
 
 /// `SSL_CTRL_GET_RI_SUPPORT` of `ssl.h`.
 const GET_RI_SUPPORT: c_int = 76;
+
+/// `SSL_CTRL_SET_MAX_SEND_FRAGMENT` of `ssl.h`.
+const SET_MAX_SEND_FRAGMENT: c_int = 52;
+
+/// `SSL3_RT_HANDSHAKE` of `ssl3.h`.
+const HANDSHAKE: c_int = 22;
 
 /// `SSL_OP_NO_RENEGOTIATION` of `ssl.h`; 64 bits since OpenSSL 3.0.
 const NO_RENEGOTIATION: u64 = 1 << 30;
@@ -25,7 +31,25 @@ const NO_RENEGOTIATION: u64 = 1 << 30;
 type MessageCallback =
     extern "C" fn(c_int, c_int, c_int, *const c_void, usize, *mut sys::SSL, *mut c_void);
 
+/// Makes a ticket; no callback of this kind is ever given.
+type MakeTicket = extern "C" fn(*mut sys::SSL, *mut c_void) -> c_int;
+
+type TicketCallback = extern "C" fn(
+    *mut sys::SSL,
+    *mut sys::SSL_SESSION,
+    *const u8,
+    usize,
+    c_int,
+    *mut c_void,
+) -> c_int;
+
 unsafe extern "C" {
+    fn SSL_CTX_set_session_ticket_cb(
+        ctx: *mut sys::SSL_CTX,
+        make: Option<MakeTicket>,
+        judge: Option<TicketCallback>,
+        argument: *mut c_void,
+    ) -> c_int;
     fn SSL_CTX_set_msg_callback(ctx: *mut sys::SSL_CTX, callback: Option<MessageCallback>);
     fn SSL_CTX_set_post_handshake_auth(ctx: *mut sys::SSL_CTX, on: c_int);
     fn SSL_CTX_set_tlsext_max_fragment_length(ctx: *mut sys::SSL_CTX, mode: u8) -> c_int;
@@ -149,6 +173,95 @@ pub(crate) fn set_context<S>(stream: &mut SslStream<S>, context: &SslContextRef)
     // SAFETY: both pointers are valid while they are borrowed, that of the stream exclusively. OpenSSL takes a reference
     // of its own; the crate's callbacks look into the context that the stream was made from, which it keeps.
     unsafe { sys::SSL_set_SSL_CTX(stream.ssl().as_ptr(), context.as_ptr()) };
+}
+
+/// Cuts what is sent into records of at most so many bytes. False if OpenSSL takes no such number.
+pub(crate) fn set_max_send_fragment(builder: &mut SslContextBuilder, bytes: u16) -> bool {
+    // SAFETY: the builder's pointer is valid while it is borrowed; this command takes a number and no pointer.
+    let answer = unsafe {
+        sys::SSL_CTX_ctrl(
+            builder.as_ptr(),
+            SET_MAX_SEND_FRAGMENT,
+            c_long::from(bytes),
+            ptr::null_mut(),
+        )
+    };
+    answer == 1
+}
+
+/// Lets [`server`] change the ClientHello that the library is about to read.
+pub(crate) fn rewrite_hellos(builder: &mut SslContextBuilder) {
+    // SAFETY: the builder's pointer is valid while it is borrowed; the callback has the type that ssl.h declares.
+    unsafe { SSL_CTX_set_msg_callback(builder.as_ptr(), Some(rewrite)) }
+}
+
+extern "C" fn rewrite(
+    sent: c_int,
+    _: c_int,
+    kind: c_int,
+    bytes: *const c_void,
+    len: usize,
+    _: *mut sys::SSL,
+    _: *mut c_void,
+) {
+    if sent != 0 || kind != HANDSHAKE || bytes.is_null() {
+        return;
+    }
+    // SAFETY: for a message that came, the pointer is to the connection's own buffer of `len` bytes, which OpenSSL
+    // allocated to write to and parses after this call; `const` is only how the callback is declared. Nobody else reads
+    // or writes it meanwhile, since a connection is used by one thread at a time.
+    let bytes = unsafe { slice::from_raw_parts_mut(bytes.cast_mut().cast::<u8>(), len) };
+    // A panic may not unwind into C. What is not rewritten is an ordinary handshake.
+    let _ = catch_unwind(AssertUnwindSafe(|| server::blind(bytes)));
+}
+
+/// Takes no ticket up whose session has a client's certificate.
+pub(crate) fn refuse_certified_tickets(builder: &mut SslContextBuilder) -> bool {
+    // SAFETY: the builder's pointer is valid while it is borrowed; the callback has the type that ssl.h declares and
+    // needs no argument. Without the other callback tickets are made as ever.
+    let answer = unsafe {
+        SSL_CTX_set_session_ticket_cb(builder.as_ptr(), None, Some(judge_ticket), ptr::null_mut())
+    };
+    answer == 1
+}
+
+/// `SSL_TICKET_STATUS` and `SSL_TICKET_RETURN` of `ssl.h`.
+mod ticket {
+    use core::ffi::c_int;
+    pub(super) const SUCCESS: c_int = 5;
+    pub(super) const SUCCESS_RENEW: c_int = 6;
+    pub(super) const IGNORE_RENEW: c_int = 2;
+    pub(super) const USE: c_int = 3;
+    pub(super) const USE_RENEW: c_int = 4;
+}
+
+extern "C" fn judge_ticket(
+    _: *mut sys::SSL,
+    session: *mut sys::SSL_SESSION,
+    _: *const u8,
+    _: usize,
+    status: c_int,
+    _: *mut c_void,
+) -> c_int {
+    let good = matches!(status, ticket::SUCCESS | ticket::SUCCESS_RENEW);
+    // SAFETY: a ticket that was decrypted comes with its session, which OpenSSL lends for the duration of this call.
+    if !good || session.is_null() || !unsafe { SSL_SESSION_get0_peer(session) }.is_null() {
+        return ticket::IGNORE_RENEW;
+    }
+    if status == ticket::SUCCESS {
+        ticket::USE
+    } else {
+        ticket::USE_RENEW
+    }
+}
+
+/// Takes the connection's session out of its context's cache, if it is there.
+pub(crate) fn forget_session<S>(stream: &mut SslStream<S>) {
+    let ssl = stream.ssl();
+    let Some(session) = ssl.session() else { return };
+    let context = ssl.ssl_context();
+    // SAFETY: `remove_session` wants the session to be of this context, and it is that of a connection of the context.
+    unsafe { context.remove_session(session) };
 }
 
 fn done(answer: c_int) -> Result<(), ErrorStack> {
