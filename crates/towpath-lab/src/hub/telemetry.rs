@@ -1,0 +1,349 @@
+//! Messages from devices: kept for readers, and told to those who listen.
+//!
+//! Takes in what a device published; gives out when it is on the disk, so that it can be acknowledged. The newest are
+//! kept, at most `limits.telemetry_kept` of them and at most [`KEPT_BYTES`]; the oldest go first. Here a message costs
+//! one allocation or two and no lock of the hub's but for the time of the device's last activity.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use super::{Hub, Name, body, body::Body};
+use crate::{
+    Error,
+    clock::Time,
+    config::Oversize,
+    connection::Connection,
+    fault::Kind,
+    log::{Code, Record},
+    store::{self, Batch, Durable, Store, Table},
+};
+
+/// How many bytes of messages are kept.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// Bytes that a message takes besides its own, for the sum above.
+const OVERHEAD: usize = 256;
+
+/// How many messages a listener may be behind.
+const BEHIND: usize = 1024;
+
+/// The daily quota is counted in pieces of so many bytes.
+const PIECE: usize = 4096;
+
+const DAY: i64 = 24 * 3600 * 1000;
+
+/// What a device published.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Incoming {
+    /// The application's properties.
+    pub(crate) properties: BTreeMap<String, String>,
+    /// The system's, by the names of the REST API.
+    pub(crate) system: BTreeMap<String, String>,
+    /// On its own: kept as it is, it would keep a larger buffer that it is a part of.
+    pub(crate) payload: Bytes,
+}
+
+impl Incoming {
+    /// What counts for the limit: body, values of system properties, names and values of the application's.
+    fn size(&self) -> usize {
+        super::inbox::size(&self.properties, &self.system, &self.payload)
+    }
+}
+
+/// Why the hub does not do what was asked. Who asked tells the log, with the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    /// The connection is to be closed. If not, a PUBLISH is acknowledged all the same, and its message is lost.
+    pub(crate) close: bool,
+    pub(crate) code: Code,
+    pub(crate) why: String,
+}
+
+/// A message that was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Message {
+    /// Grows by one with each message to the hub.
+    pub(crate) sequence: u64,
+    #[serde(with = "body::text")]
+    pub(crate) enqueued: Time,
+    pub(crate) device: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) module: Option<String>,
+    /// The number of the connection that it came over.
+    pub(crate) connection: u64,
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) system: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub(crate) body: Body,
+}
+
+impl Message {
+    /// Whether it is of this device, or of this `device/module`.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        match &self.module {
+            None => self.device == name,
+            Some(module) => {
+                let rest = name.strip_prefix(self.device.as_str());
+                rest.and_then(|rest| rest.strip_prefix('/')) == Some(module.as_str())
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        super::inbox::size(&self.properties, &self.system, &self.body.0) + OVERHEAD
+    }
+}
+
+/// The hub's messages.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    ring: Mutex<Ring>,
+    told: broadcast::Sender<Arc<Message>>,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// The number of the last message.
+    last: u64,
+    bytes: usize,
+    kept: VecDeque<Arc<Message>>,
+    /// The day of the quota since 1970, and what is used of it.
+    day: i64,
+    used: u64,
+}
+
+fn key(host: &str, sequence: u64) -> String {
+    store::key(&[host, &format!("{sequence:020}")])
+}
+
+impl Telemetry {
+    /// Reads what is kept. What was used of the day's quota is what is still kept of this day.
+    pub(super) fn open(host: &str, most: usize, store: &Store, now: Time) -> Result<Self, Error> {
+        let prefix = store::key(&[host, ""]);
+        let mut ring = Ring {
+            day: now.as_millis().div_euclid(DAY),
+            ..Ring::default()
+        };
+        let mut batch = Batch::default();
+        for (key, message) in store.load::<Message>(Table::Telemetry)? {
+            if key.starts_with(&prefix) {
+                ring.last = ring.last.max(message.sequence);
+                if message.enqueued.as_millis().div_euclid(DAY) == ring.day {
+                    ring.used += pieces(message.bytes() - OVERHEAD);
+                }
+                ring.push(Arc::new(message));
+                ring.shrink(host, most, &mut batch);
+            }
+        }
+        drop(store.write(batch));
+        Ok(Self {
+            ring: Mutex::new(ring),
+            told: broadcast::channel(BEHIND).0,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Messages that are kept with a number above `after`, oldest first, of a device or `device/module` or of all.
+    pub(crate) fn since(&self, after: u64, of: Option<&str>, limit: usize) -> Vec<Arc<Message>> {
+        let ring = self.lock();
+        // The numbers have no gaps but may begin anywhere.
+        let first = ring.kept.front().map_or(0, |message| message.sequence);
+        let skip =
+            usize::try_from(after.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let wanted = |message: &&Arc<Message>| of.is_none_or(|of| message.is_of(of));
+        ring.kept
+            .iter()
+            .skip(skip)
+            .filter(wanted)
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    /// The newest messages, oldest of them first.
+    pub(crate) fn newest(&self, of: Option<&str>, limit: usize) -> Vec<Arc<Message>> {
+        let ring = self.lock();
+        let wanted = |message: &&Arc<Message>| of.is_none_or(|of| message.is_of(of));
+        let mut found: Vec<_> = ring
+            .kept
+            .iter()
+            .rev()
+            .filter(wanted)
+            .take(limit)
+            .cloned()
+            .collect();
+        found.reverse();
+        found
+    }
+
+    /// The number of the last message; 0 before the first one.
+    pub(crate) fn last(&self) -> u64 {
+        self.lock().last
+    }
+
+    /// Every message from now on. A listener that is slow is told how many it missed.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Message>> {
+        self.told.subscribe()
+    }
+}
+
+impl Ring {
+    fn push(&mut self, message: Arc<Message>) {
+        self.bytes += message.bytes();
+        self.kept.push_back(message);
+    }
+
+    /// Lets the oldest go.
+    fn shrink(&mut self, host: &str, most: usize, batch: &mut Batch) {
+        while self.kept.len() > most || self.bytes > KEPT_BYTES {
+            let Some(gone) = self.kept.pop_front() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(gone.bytes());
+            batch.delete(Table::Telemetry, key(host, gone.sequence));
+        }
+    }
+
+    /// Whether so many pieces are left of this day's quota; if so they are used.
+    fn quota(&mut self, pieces: u64, of: u64, now: Time) -> bool {
+        let day = now.as_millis().div_euclid(DAY);
+        if day != self.day {
+            (self.day, self.used) = (day, 0);
+        }
+        if of > 0 && self.used.saturating_add(pieces) > of {
+            return false;
+        }
+        self.used = self.used.saturating_add(pieces);
+        true
+    }
+}
+
+fn pieces(size: usize) -> u64 {
+    size.div_ceil(PIECE).max(1) as u64
+}
+
+impl Hub {
+    /// Stores a message of a device or module. It may be acknowledged when it is on the disk.
+    pub(crate) fn telemetry(
+        &self,
+        name: &Name,
+        connection: &Connection,
+        incoming: Incoming,
+    ) -> Result<Durable, Rejected> {
+        if self
+            .means
+            .faults
+            .strike(Kind::HubQuota, connection)
+            .is_some()
+        {
+            return Err(used_up("the fault hub-quota is on"));
+        }
+        self.stored(name, connection.id, incoming)
+    }
+
+    fn stored(
+        &self,
+        name: &Name,
+        connection: u64,
+        incoming: Incoming,
+    ) -> Result<Durable, Rejected> {
+        let size = incoming.size();
+        let most = self.limits.telemetry_bytes;
+        if size > most {
+            return Err(Rejected {
+                close: self.behaviour.oversize == Oversize::Close,
+                code: Code::TooLarge,
+                why: format!(
+                    "the message has {size} bytes with its properties; {most} are allowed"
+                ),
+            });
+        }
+        let now = self.means.clock.now();
+        self.active(name, now);
+        let mut message = Message {
+            sequence: 0,
+            enqueued: now,
+            device: name.device.clone(),
+            module: name.module.clone(),
+            connection,
+            properties: incoming.properties,
+            system: incoming.system,
+            body: Body(incoming.payload),
+        };
+        let store = &self.means.store;
+        let mut batch = Batch::default();
+        let mut ring = self.telemetry.lock();
+        let quota = self.limits.messages_per_day;
+        if !ring.quota(pieces(size), quota, now) {
+            return Err(used_up(&format!("all {quota} of this day (UTC) were sent")));
+        }
+        ring.last = ring.last.saturating_add(1);
+        message.sequence = ring.last;
+        if store.keeps() {
+            batch.put(
+                Table::Telemetry,
+                key(&self.host, message.sequence),
+                &message,
+            );
+        }
+        let message = Arc::new(message);
+        ring.push(Arc::clone(&message));
+        ring.shrink(&self.host, self.limits.telemetry_kept, &mut batch);
+        let durable = store.write(batch);
+        // Nobody listening is fine. Told here, so that the order is that of the numbers.
+        let _ = self.telemetry.told.send(message);
+        Ok(durable)
+    }
+
+    /// Notes that a device or module did something.
+    pub(super) fn active(&self, name: &Name, now: Time) {
+        if let Some(entry) = self.lock().entries.get_mut(name) {
+            entry.identity.last_activity = now;
+        }
+    }
+
+    /// The will of a connection that broke.
+    pub(super) fn publish_will(
+        &self,
+        name: &Name,
+        connection: &Connection,
+        topic: &str,
+        payload: &[u8],
+    ) {
+        let bag = match super::topic::up(topic, name) {
+            Ok(super::topic::Up::Telemetry { bag }) => super::topic::Bag::parse(bag),
+            _ => return,
+        };
+        let mut incoming = Incoming {
+            properties: bag.properties,
+            system: bag.system,
+            payload: Bytes::copy_from_slice(payload),
+        };
+        incoming
+            .properties
+            .insert("iothub-MessageType".into(), "Will".into());
+        if let Err(rejected) = self.telemetry(name, connection, incoming) {
+            let text = format!("the will was lost: {}", rejected.why);
+            let record = Record::warn(rejected.code, text).connection(connection.id);
+            self.means
+                .tell(record.host(&self.host).device(name.to_string()));
+        }
+    }
+}
+
+fn used_up(why: &str) -> Rejected {
+    Rejected {
+        close: true,
+        code: Code::QuotaExceeded,
+        why: format!("the hub's messages of the day are used up: {why}"),
+    }
+}
