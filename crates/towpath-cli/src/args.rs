@@ -1,5 +1,7 @@
 //! What can be typed. Help, man pages and completions are made from this.
 
+#[cfg(feature = "lab")]
+pub(crate) mod lab;
 mod network;
 mod parse;
 mod resolve;
@@ -41,6 +43,7 @@ Examples:
   towpath pub mqtt://localhost plant/temperature -m 21.5
   towpath pub wss://broker.example/mqtt plant/temperature -m 21.5 --trace
   towpath resolve broker.example
+  towpath lab
 
 Exit status: 0 done; 1 the path or the server failed; 2 wrong usage.";
 
@@ -49,6 +52,8 @@ pub(crate) enum Cmd {
     Pub(Box<Pub>),
     Sub(Box<Sub>),
     Resolve(Box<Resolve>),
+    #[cfg(feature = "lab")]
+    Lab(Box<lab::Lab>),
     Completions(Completions),
     Man(Man),
 }
@@ -407,6 +412,8 @@ impl Args {
             Cmd::Pub(args) => args.output.json,
             Cmd::Sub(args) => args.output.json,
             Cmd::Resolve(args) => args.json,
+            #[cfg(feature = "lab")]
+            Cmd::Lab(args) => args.run.json,
             Cmd::Completions(_) | Cmd::Man(_) => false,
         }
     }

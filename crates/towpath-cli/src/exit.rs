@@ -28,6 +28,9 @@ pub(crate) enum Failure {
     Refusal(Refusal),
     /// Not enough came in time.
     Late(String),
+    /// The lab can't start.
+    #[cfg(feature = "lab")]
+    Lab(String),
     /// A file or standard input or output failed.
     Io {
         /// Which.
@@ -109,6 +112,13 @@ impl Failure {
                 code: "Late",
                 cause: why,
                 blame: "path",
+                ..Members::default()
+            },
+            #[cfg(feature = "lab")]
+            Self::Lab(why) => Members {
+                code: "Lab",
+                cause: why,
+                blame: "local",
                 ..Members::default()
             },
             Self::Io { what, error } => {
@@ -196,6 +206,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = match self {
             Self::Usage(why) | Self::Late(why) => why.clone(),
+            #[cfg(feature = "lab")]
+            Self::Lab(why) => why.clone(),
             Self::Fault(fault) => fault.to_string(),
             Self::Answer {
                 what,

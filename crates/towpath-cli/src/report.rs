@@ -29,13 +29,10 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        // https://no-color.org: any value but the empty one.
-        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let able = env::var_os("TERM").is_some_and(|term| term != "dumb");
         Self {
             json,
             quiet,
-            color: terminal && wanted && able,
+            color: wants_color(terminal),
             terminal,
         }
     }
@@ -92,6 +89,14 @@ impl Report {
             say(&format!("towpath: {}", one_line(text)));
         }
     }
+}
+
+/// Whether a stream that is a terminal or not is to have colour.
+pub(crate) fn wants_color(terminal: bool) -> bool {
+    // https://no-color.org: any value but the empty one.
+    let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let able = env::var_os("TERM").is_some_and(|term| term != "dumb");
+    terminal && wanted && able
 }
 
 /// Says why a command failed: one line, or one JSON object.

@@ -31,7 +31,11 @@ fn help_teaches() {
     ] {
         assert!(top.ok().contains(word), "{word}");
     }
-    for command in ["pub", "sub", "resolve", "completions", "man"] {
+    let lab: &[&str] = if cfg!(feature = "lab") { &["lab"] } else { &[] };
+    for command in ["pub", "sub", "resolve", "completions", "man"]
+        .iter()
+        .chain(lab)
+    {
         let help = run(&[command, "--help"]);
         assert!(help.ok().contains("Examples:"), "{command}");
         assert!(help.err.is_empty());

@@ -130,6 +130,8 @@ impl Args {
                     return Err("<FILTER>...");
                 }
             }
+            #[cfg(feature = "lab")]
+            Cmd::Lab(_) => {}
             Cmd::Resolve(_) | Cmd::Completions(_) | Cmd::Man(_) => {}
         }
         Ok(())
@@ -142,6 +144,8 @@ impl Cmd {
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
             Self::Resolve(_) => "resolve",
+            #[cfg(feature = "lab")]
+            Self::Lab(_) => "lab",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }

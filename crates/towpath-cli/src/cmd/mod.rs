@@ -1,6 +1,8 @@
 //! One file for each command.
 
 mod completions;
+#[cfg(feature = "lab")]
+mod lab;
 mod man;
 mod r#pub;
 mod resolve;
@@ -21,6 +23,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Cmd::Pub(args) => r#pub::run(&args),
         Cmd::Sub(args) => sub::run(&args),
         Cmd::Resolve(args) => resolve::run(&args),
+        #[cfg(feature = "lab")]
+        Cmd::Lab(args) => lab::run(&args),
         Cmd::Completions(args) => completions::run(&args),
         Cmd::Man(args) => man::run(&args),
     }
