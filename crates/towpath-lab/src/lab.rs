@@ -3,7 +3,7 @@
 mod back_end;
 mod clients;
 
-use std::{fs::File, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -15,7 +15,7 @@ use crate::{
     dps::Dps,
     fault::Faults,
     hub::{self, Hub, Name},
-    log::{Code, Log, Record},
+    log::{Code, Level, Log, Record},
     page,
     pki::Pki,
     sas, service,
@@ -187,6 +187,12 @@ impl Lab {
             task.abort();
             let _ = task.await;
         }
+        let store = Arc::downgrade(&self.shared.means.store);
+        drop(self);
+        // Connections end where they wait next; the last one lets go of the store, which then writes the rest.
+        while store.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -228,6 +234,11 @@ fn assemble(config: Config, clock: Clock, listening: Listening) -> Result<Shared
     };
     let log = Arc::new(log);
     let faults = Faults::new(Arc::clone(&log), Arc::clone(&clock));
+    let (told, at) = (Arc::clone(&log), Arc::clone(&clock));
+    store.tell_failures(move |error| {
+        let text = format!("{error}; what was not written is lost when the lab ends");
+        told.add(at.now(), Record::new(Level::Error, Code::ServerError, text));
+    });
     let means = Means {
         clock,
         store: Arc::new(store),
@@ -268,7 +279,7 @@ fn opened(folder: &std::path::Path) -> Result<(Store, Log), Error> {
     std::fs::create_dir_all(folder).map_err(file(folder.to_owned()))?;
     let store = Store::open(&folder.join("lab.redb"))?;
     let path = folder.join("events.jsonl");
-    let log = Log::new().to_file(File::create(&path).map_err(file(path))?);
+    let log = Log::new().to_file(&path).map_err(file(path))?;
     Ok((store, log))
 }
 

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fs::File,
     io::{LineWriter, Write as _},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -228,9 +229,7 @@ pub struct Log {
 struct Inner {
     sequence: u64,
     kept: VecDeque<Arc<Record>>,
-    file: Option<LineWriter<File>>,
-    /// Bytes in the file.
-    written: u64,
+    file: Option<Lines>,
 }
 
 impl Log {
@@ -243,11 +242,14 @@ impl Log {
         }
     }
 
-    /// Writes each record as a line of JSON to `file` too, to at most `limit` bytes.
-    #[must_use]
-    pub fn to_file(self, file: File) -> Self {
-        self.lock().file = Some(LineWriter::new(file));
-        self
+    /// Writes each record as a line of JSON to a file too, behind what is there. A file of 64 MiB is renamed, with `.old`
+    /// at the end of its name, and a new one begun. Only its owner can read it.
+    ///
+    /// # Errors
+    /// The system's, when it can't be opened.
+    pub fn to_file(self, path: &Path) -> std::io::Result<Self> {
+        self.lock().file = Some(Lines::open(path)?);
+        Ok(self)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -256,20 +258,20 @@ impl Log {
 
     /// Adds a record at a time.
     pub fn add(&self, at: Time, mut record: Record) {
-        let record = {
-            let mut inner = self.lock();
-            inner.sequence += 1;
-            record.sequence = inner.sequence;
-            record.at = at;
-            let record = Arc::new(record);
-            if inner.kept.len() == KEPT {
-                inner.kept.pop_front();
-            }
-            inner.kept.push_back(Arc::clone(&record));
-            inner.write(&record);
-            record
-        };
-        // Nobody listening is fine.
+        let mut inner = self.lock();
+        inner.sequence += 1;
+        record.sequence = inner.sequence;
+        record.at = at;
+        let record = Arc::new(record);
+        if inner.kept.len() == KEPT {
+            inner.kept.pop_front();
+        }
+        inner.kept.push_back(Arc::clone(&record));
+        if let Some(file) = &mut inner.file {
+            // A disk that is full must not end the lab: the records in memory stay.
+            let _ = file.write(&record);
+        }
+        // Under the lock, so that listeners have them in order. Nobody listening is fine.
         let _ = self.told.send(record);
     }
 
@@ -298,21 +300,42 @@ impl Default for Log {
     }
 }
 
-/// A file of events grows to this many bytes; then the file ends with a line that says so.
+/// A file of events grows to this many bytes.
 const FILE_MAX: u64 = 64 << 20;
 
-impl Inner {
-    fn write(&mut self, record: &Record) {
+/// The file of events.
+#[derive(Debug)]
+struct Lines {
+    path: PathBuf,
+    file: LineWriter<File>,
+    /// Bytes in it.
+    written: u64,
+}
+
+impl Lines {
+    fn open(path: &Path) -> std::io::Result<Self> {
+        let mut options = File::options();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            written: file.metadata()?.len(),
+            file: LineWriter::new(file),
+        })
+    }
+
+    fn write(&mut self, record: &Record) -> std::io::Result<()> {
         if self.written >= FILE_MAX {
-            return;
+            let mut old = self.path.clone().into_os_string();
+            old.push(".old");
+            std::fs::rename(&self.path, old)?;
+            *self = Self::open(&self.path)?;
         }
-        let Some(file) = &mut self.file else { return };
-        let Ok(mut line) = serde_json::to_vec(record) else {
-            return;
-        };
+        let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         self.written += line.len() as u64;
-        // A disk that is full must not end the lab: the records in memory stay.
-        let _ = file.write_all(&line);
+        self.file.write_all(&line)
     }
 }

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -124,6 +124,15 @@ impl Future for Durable {
 
 type Job = (Batch, oneshot::Sender<()>);
 
+/// Told when nothing can be written, once until it can be again.
+struct Failed(Box<dyn Fn(&Error) + Send + Sync>);
+
+impl std::fmt::Debug for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Failed")
+    }
+}
+
 /// The database, or nothing in an ephemeral lab.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
@@ -131,6 +140,7 @@ pub(crate) struct Store {
     /// Bytes that wait for the writer.
     waiting: Arc<AtomicUsize>,
     writer: Option<JoinHandle<()>>,
+    failed: Arc<OnceLock<Failed>>,
     /// Taken by the writer after loading; kept for [`load`](Self::load) until then.
     database: Option<Arc<Database>>,
 }
@@ -149,9 +159,11 @@ impl Store {
         let own = Arc::clone(&database);
         let waiting = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&waiting);
+        let failed = Arc::new(OnceLock::new());
+        let told = Arc::clone(&failed);
         let writer = thread::Builder::new()
             .name("lab-store".into())
-            .spawn(move || write(&own, &coming, &counted))
+            .spawn(move || write(&own, &coming, &counted, &told))
             .map_err(|source| Error::File {
                 path: path.to_owned(),
                 source,
@@ -160,8 +172,14 @@ impl Store {
             jobs: Some(jobs),
             waiting,
             writer: Some(writer),
+            failed,
             database: Some(database),
         })
+    }
+
+    /// Who is to know when nothing can be written.
+    pub(crate) fn tell_failures(&self, failed: impl Fn(&Error) + Send + Sync + 'static) {
+        let _ = self.failed.set(Failed(Box::new(failed)));
     }
 
     /// All values of a table, in the order of their keys.
@@ -242,15 +260,30 @@ impl Drop for Store {
 /// How many changes go into one transaction.
 const TOGETHER: usize = 4096;
 
-fn write(database: &Database, coming: &mpsc::Receiver<Job>, waiting: &AtomicUsize) {
+fn write(
+    database: &Database,
+    coming: &mpsc::Receiver<Job>,
+    waiting: &AtomicUsize,
+    failed: &OnceLock<Failed>,
+) {
+    let mut failing = false;
     while let Ok(first) = coming.recv() {
         let mut jobs = vec![first];
         jobs.extend(coming.try_iter().take(TOGETHER));
         let (changes, done): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
         // On failure `done` is dropped, which says so to those who wait.
-        if commit(database, changes.iter().flat_map(|batch: &Batch| &batch.0)).is_ok() {
-            for done in done {
-                let _ = done.send(());
+        match commit(database, changes.iter().flat_map(|batch: &Batch| &batch.0)) {
+            Ok(()) => {
+                failing = false;
+                for done in done {
+                    let _ = done.send(());
+                }
+            }
+            Err(error) => {
+                if let (false, Some(Failed(tell))) = (failing, failed.get()) {
+                    tell(&error);
+                }
+                failing = true;
             }
         }
         let bytes = changes.iter().map(Batch::bytes).sum();
