@@ -86,7 +86,8 @@ impl Places {
     /// For a program, as the first line.
     pub(super) fn json(&self, lab: &Lab, show_keys: bool) -> String {
         let path = |path: &Path| path.display().to_string();
-        let or_null = |value: Option<String>| value.map_or_else(|| "null".into(), |text| quoted(&text));
+        let or_null =
+            |value: Option<String>| value.map_or_else(|| "null".into(), |text| quoted(&text));
         let mut object = Object::new()
             .text("event", "ready")
             .text("mqtts", &lab.mqtts().to_string())
