@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -210,8 +210,21 @@ impl Connections {
         found.map(|one| one.ladder())
     }
 
+    /// Those from an address that have not said who they are, with numbers above `after`; newest first, at most `limit`.
+    pub(crate) fn nameless(&self, address: IpAddr, after: u64, limit: usize) -> Vec<Ladder> {
+        self.chosen(limit, |one| {
+            one.id > after && one.peer.ip() == address && one.lock().device.is_none()
+        })
+    }
+
     /// Those of a device, or of everybody; newest first, at most `limit`.
     pub(crate) fn ladders(&self, device: Option<&str>, limit: usize) -> Vec<Ladder> {
+        self.chosen(limit, |one| {
+            device.is_none_or(|device| one.lock().device.as_deref() == Some(device))
+        })
+    }
+
+    fn chosen(&self, limit: usize, wanted: impl Fn(&Connection) -> bool) -> Vec<Ladder> {
         let mut all: Vec<_> = {
             let inner = self.lock();
             inner
@@ -222,11 +235,8 @@ impl Connections {
                 .collect()
         };
         all.sort_unstable_by_key(|one| std::cmp::Reverse(one.id));
-        let wanted = |one: &&Arc<Connection>| {
-            device.is_none_or(|device| one.lock().device.as_deref() == Some(device))
-        };
         all.iter()
-            .filter(wanted)
+            .filter(|one| wanted(one))
             .take(limit)
             .map(|one| one.ladder())
             .collect()

@@ -168,10 +168,7 @@ impl Lab {
             None => Name::device(device),
         };
         let key = hub.primary_key(&name)?;
-        let resource = match &name.module {
-            Some(module) => format!("{}/devices/{}/modules/{module}", hub.host, name.device),
-            None => format!("{}/devices/{}", hub.host, name.device),
-        };
+        let resource = name.resource(&hub.host);
         let millis = i64::try_from(good_for.as_millis()).unwrap_or(i64::MAX);
         Some(sas::sign(
             &resource,

@@ -122,7 +122,13 @@ impl Future for Durable {
     }
 }
 
-type Job = (Batch, oneshot::Sender<()>);
+type Job = (Batch, Done);
+
+/// What is due when a batch is on the disk.
+struct Done {
+    told: oneshot::Sender<()>,
+    then: Box<dyn FnOnce() + Send>,
+}
 
 /// Told when nothing can be written, once until it can be again.
 struct Failed(Box<dyn Fn(&Error) + Send + Sync>);
@@ -141,7 +147,7 @@ pub(crate) struct Store {
     waiting: Arc<AtomicUsize>,
     writer: Option<JoinHandle<()>>,
     failed: Arc<OnceLock<Failed>>,
-    /// Taken by the writer after loading; kept for [`load`](Self::load) until then.
+    /// For [`load`](Self::load); the writer has it too.
     database: Option<Arc<Database>>,
 }
 
@@ -215,6 +221,12 @@ impl Store {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Lets the writer be behind by so many bytes that there are not.
+    #[cfg(test)]
+    pub(crate) fn fall_behind(&self, bytes: usize) {
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Hands changes to the writer. Those of two calls are written in the order of the calls.
     pub(crate) fn write(&self, batch: Batch) -> Durable {
         let Some(jobs) = &self.jobs else {
@@ -223,10 +235,39 @@ impl Store {
         if batch.0.is_empty() {
             return Durable::DONE;
         }
-        let (done, waiting) = oneshot::channel();
+        self.hand_over(jobs, batch, Box::new(|| {}))
+    }
+
+    /// The same, and does `then` when it is written, in the order of the calls and not at all on failure. The writer
+    /// does it, so it must not wait for anything.
+    pub(crate) fn write_then(&self, batch: Batch, then: impl FnOnce() + Send + 'static) -> Durable {
+        let Some(jobs) = &self.jobs else {
+            then();
+            return Durable::DONE;
+        };
+        self.hand_over(jobs, batch, Box::new(then))
+    }
+
+    /// Resolves when everything that was handed over so far is written.
+    pub(crate) fn so_far(&self) -> Durable {
+        match &self.jobs {
+            Some(jobs) if self.waiting() > 0 => {
+                self.hand_over(jobs, Batch::default(), Box::new(|| {}))
+            }
+            _ => Durable::DONE,
+        }
+    }
+
+    fn hand_over(
+        &self,
+        jobs: &mpsc::Sender<Job>,
+        batch: Batch,
+        then: Box<dyn FnOnce() + Send>,
+    ) -> Durable {
+        let (told, waiting) = oneshot::channel();
         self.waiting.fetch_add(batch.bytes(), Ordering::Relaxed);
-        // A writer that is gone drops `done`: whoever waits is told that nothing was written.
-        let _ = jobs.send((batch, done));
+        // A writer that is gone drops `told`: whoever waits is told that nothing was written.
+        let _ = jobs.send((batch, Done { told, then }));
         Durable(Some(waiting))
     }
 }
@@ -275,8 +316,9 @@ fn write(
         match commit(database, changes.iter().flat_map(|batch: &Batch| &batch.0)) {
             Ok(()) => {
                 failing = false;
-                for done in done {
-                    let _ = done.send(());
+                for Done { told, then } in done {
+                    then();
+                    let _ = told.send(());
                 }
             }
             Err(error) => {
@@ -292,6 +334,10 @@ fn write(
 }
 
 fn commit<'a>(database: &Database, changes: impl Iterator<Item = &'a Op>) -> Result<(), Error> {
+    let mut changes = changes.peekable();
+    if changes.peek().is_none() {
+        return Ok(());
+    }
     let writing = database.begin_write().map_err(broken)?;
     for change in changes {
         let (Op::Put(table, ..) | Op::Delete(table, _)) = change;

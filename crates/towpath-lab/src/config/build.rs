@@ -1,6 +1,6 @@
 //! Configs by hand, for tests: each method adds one thing and answers the config again.
 
-use super::{Config, Device, Hub, Listen, Provisioning};
+use super::{Config, Device, Enrollment, Hub, Listen, Provisioning};
 use crate::fault;
 
 impl Config {
@@ -62,6 +62,28 @@ impl Config {
             x509_ca: true,
             ..Device::default()
         })
+    }
+
+    /// Adds an enrolment group to the provisioning service whose devices prove themselves with certificates of the
+    /// lab's device CA. [`Lab::device_certificate`](crate::Lab::device_certificate) makes one; the registration id is
+    /// its common name.
+    ///
+    /// ```
+    /// let config = towpath_lab::Config::for_tests().x509_group("plant");
+    /// config.check().expect("a config without any file");
+    /// ```
+    #[must_use]
+    pub fn x509_group(mut self, id: impl Into<String>) -> Self {
+        let provisioning = self.provisioning.get_or_insert_with(|| Provisioning {
+            host: "localhost".into(),
+            ..Provisioning::default()
+        });
+        provisioning.groups.push(Enrollment {
+            id: id.into(),
+            cas: vec!["lab".into()],
+            ..Enrollment::default()
+        });
+        self
     }
 
     /// Adds a device to the first hub, which is made if there is none.

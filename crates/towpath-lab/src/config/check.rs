@@ -3,13 +3,10 @@
 use std::{collections::HashSet, path::Path};
 
 use super::{Config, Device, Enrollment, Hub, Module, Policy, Provisioning, Tls, places::Place};
-use crate::key::Key;
+use crate::{dps, hub, key::Key};
 
 /// Where and why.
 pub(super) type Wrong = (Place, String);
-
-/// The longest device or registration id (characters).
-const ID_MAX: usize = 128;
 
 fn wrong<T>(place: Place, why: impl Into<String>) -> Result<T, Wrong> {
     Err((place, why.into()))
@@ -178,6 +175,12 @@ impl Hub {
             device.check(&place)?;
         }
         self.check_limits(&place.key("limits"))?;
+        if !(5..=86_400).contains(&self.behaviour.method_timeout_s) {
+            return wrong(
+                place.key("behaviour").key("method_timeout_s"),
+                "this has to be 5 to 86400 seconds",
+            );
+        }
         if !(1..=5).contains(&self.behaviour.certificate_missing) {
             return wrong(
                 place.key("behaviour").key("certificate_missing"),
@@ -228,15 +231,8 @@ impl Device {
             place,
             [&self.primary_key, &self.secondary_key],
             [&self.primary_thumbprint, &self.secondary_thumbprint],
+            self.x509_ca,
         )?;
-        let key = self.primary_key.is_some() || self.secondary_key.is_some();
-        let thumbprint = self.primary_thumbprint.is_some() || self.secondary_thumbprint.is_some();
-        if self.x509_ca && (key || thumbprint) {
-            return wrong(
-                place.key("x509_ca"),
-                "a device has either keys, or thumbprints, or a certificate of a CA",
-            );
-        }
         let mut ids = Names::new("module id");
         for (index, module) in self.modules.iter().enumerate() {
             let place = place.key("module").at(index);
@@ -254,6 +250,7 @@ impl Module {
             place,
             [&self.primary_key, &self.secondary_key],
             [&self.primary_thumbprint, &self.secondary_thumbprint],
+            self.x509_ca,
         )
     }
 }
@@ -367,12 +364,21 @@ fn policies(place: &Place, policies: &[Policy]) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Keys or thumbprints, not both.
+/// Keys, or thumbprints, or a CA.
 fn credentials(
     place: &Place,
     keys: [&Option<Key>; 2],
     thumbprints: [&Option<String>; 2],
+    x509_ca: bool,
 ) -> Result<(), Wrong> {
+    let others =
+        keys.iter().any(|key| key.is_some()) || thumbprints.iter().any(|one| one.is_some());
+    if x509_ca && others {
+        return wrong(
+            place.key("x509_ca"),
+            "a device has either keys, or thumbprints, or a certificate of a CA",
+        );
+    }
     for (key, thumbprint) in ["primary_thumbprint", "secondary_thumbprint"]
         .into_iter()
         .zip(thumbprints)
@@ -394,7 +400,7 @@ fn credentials(
 }
 
 /// SHA-1 or SHA-256 in hexadecimal digits, with or without colons and blanks.
-pub(super) fn is_thumbprint(text: &str) -> bool {
+pub(crate) fn is_thumbprint(text: &str) -> bool {
     let digits = text.chars().filter(|char| !matches!(char, ':' | ' '));
     let (count, hex) = digits.fold((0, true), |(count, hex), char| {
         (count + 1, hex && char.is_ascii_hexdigit())
@@ -412,7 +418,7 @@ fn is_file(place: Place, path: &Path) -> Result<(), Wrong> {
 
 /// The lab's own CAs are made with the state folder: they are not there before the first start.
 fn is_ca_file(place: Place, path: &Path, state: Option<&Path>) -> Result<(), Wrong> {
-    if state.is_some_and(|state| path.starts_with(state)) {
+    if super::is_lab_ca(path) || state.is_some_and(|state| path.starts_with(state)) {
         return Ok(());
     }
     is_file(place, path)
@@ -437,38 +443,18 @@ fn is_host(place: Place, name: &str) -> Result<(), Wrong> {
 }
 
 fn is_device_id(place: Place, id: &str) -> Result<(), Wrong> {
-    let known = |char: char| char.is_ascii_alphanumeric() || "-.+%_#*?!(),:=@;$'".contains(char);
-    id_rules(
-        place,
-        id,
-        known,
-        "letters, digits and - . + % _ # * ? ! ( ) , : = @ ; $ '",
-    )
+    is_id(place, id, hub::registry::check_id)
 }
 
 fn is_registration_id(place: Place, id: &str) -> Result<(), Wrong> {
-    let known = |char: char| char.is_ascii_alphanumeric() || "-._:".contains(char);
-    id_rules(place.clone(), id, known, "letters, digits and - . _ :")?;
-    if !id.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '-') {
-        return wrong(
-            place,
-            "the last character has to be a letter, a digit or a hyphen",
-        );
-    }
-    Ok(())
+    is_id(place, id, dps::check_id)
 }
 
-fn id_rules(place: Place, id: &str, known: impl Fn(char) -> bool, what: &str) -> Result<(), Wrong> {
+fn is_id(place: Place, id: &str, check: fn(&str) -> Result<(), String>) -> Result<(), Wrong> {
     if id.is_empty() {
         return wrong(place, "the id is missing");
     }
-    if id.len() > ID_MAX {
-        return wrong(place, format!("an id has at most {ID_MAX} characters"));
-    }
-    if !id.chars().all(known) {
-        return wrong(place, format!("an id has {what}"));
-    }
-    Ok(())
+    check(id).map_err(|why| (place, why))
 }
 
 /// Names that may be there once.

@@ -8,10 +8,11 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, Deserializer};
 
 use super::{
-    Behaviour, Config, Device, Enrollment, Hub, Limits, Listen, Module, Policy, Provisioning, Tls,
+    Behaviour, BehindProxy, Config, Device, Enrollment, Hub, Limits, Listen, Module, Policy,
+    Provisioning, Tls,
     places::{self, Place, Source},
 };
-use crate::{Error, nearest::nearest};
+use crate::{Error, fault, nearest::nearest};
 
 /// A value of a file that is shown in an error is no longer than this: a symmetric key is.
 const SHOWN: usize = 20;
@@ -79,7 +80,8 @@ impl Config {
             all.flat_map(|enrollment| &mut enrollment.cas)
         });
         let own = [&mut self.state, &mut self.tls.cert, &mut self.tls.key];
-        let paths = own.into_iter().flatten().chain(hubs).chain(cas);
+        let cas = hubs.chain(cas).filter(|path| !super::is_lab_ca(path));
+        let paths = own.into_iter().flatten().chain(cas);
         for path in paths {
             *path = folder.join(&path);
         }
@@ -220,6 +222,7 @@ pub(crate) fn tables() -> Vec<(&'static str, Vec<String>)> {
             keys_of::<Config>(),
         ),
         ("[listen]", keys_of::<Listen>()),
+        ("[listen.behind_proxy]", keys_of::<BehindProxy>()),
         ("[tls]", keys_of::<Tls>()),
         ("[[hub]]", keys_of::<Hub>()),
         ("[hub.limits]", keys_of::<Limits>()),
@@ -228,7 +231,10 @@ pub(crate) fn tables() -> Vec<(&'static str, Vec<String>)> {
         ("[[hub.device]]", keys_of::<Device>()),
         ("[[hub.device.module]]", keys_of::<Module>()),
         ("[provisioning]", keys_of::<Provisioning>()),
+        ("[[provisioning.policy]]", keys_of::<Policy>()),
         ("[[provisioning.enrollment]]", keys_of::<Enrollment>()),
+        ("[[provisioning.group]]", keys_of::<Enrollment>()),
+        ("[[fault]]", keys_of::<fault::Setting>()),
     ]
 }
 

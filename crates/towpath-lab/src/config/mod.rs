@@ -10,12 +10,13 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::check::is_thumbprint;
 #[cfg(test)]
 pub(crate) use self::load::tables;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Deserializer};
@@ -186,7 +187,7 @@ pub struct Hub {
     /// of their own, which `towpath lab` prints.
     #[serde(rename = "policy")]
     pub policies: Vec<Policy>,
-    /// CAs whose certificates devices may have, PEM files.
+    /// CAs whose certificates devices may have, PEM files. The lab's own, `lab`, is among them in any case.
     pub device_cas: Vec<PathBuf>,
     /// Devices that exist from the start.
     #[serde(rename = "device")]
@@ -240,8 +241,10 @@ pub struct Device {
     pub primary_thumbprint: Option<String>,
     /// The same of the next certificate.
     pub secondary_thumbprint: Option<String>,
-    /// A certificate of a CA in `device_cas` with the device's id as common name.
+    /// A certificate of a CA in `device_cas`, or of the lab's own, with the device's id as common name.
     pub x509_ca: bool,
+    /// It is an IoT Edge device.
+    pub edge: bool,
     /// Tags of the twin.
     pub tags: Map<String, Json>,
     /// Desired properties of the twin.
@@ -251,12 +254,14 @@ pub struct Device {
     pub modules: Vec<Module>,
 }
 
-/// A module of a device; without keys or thumbprints it gets keys of its own.
+/// A module of a device; without keys, thumbprints or `x509_ca` it gets keys of its own.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Module {
     /// Its id.
     pub id: String,
+    /// It may not connect.
+    pub disabled: bool,
     /// Symmetric key, base64.
     pub primary_key: Option<Key>,
     /// Symmetric key, base64.
@@ -265,6 +270,10 @@ pub struct Module {
     pub primary_thumbprint: Option<String>,
     /// As of a device.
     pub secondary_thumbprint: Option<String>,
+    /// As of a device, with `device/module` as common name.
+    pub x509_ca: bool,
+    /// Tags of the twin.
+    pub tags: Map<String, Json>,
     /// Desired properties of the twin.
     pub desired: Map<String, Json>,
 }
@@ -365,6 +374,9 @@ pub struct Behaviour {
     pub no_api_version: NoApiVersion,
     /// A telemetry message that is too large. Default `close`; `drop` acknowledges and loses it.
     pub oversize: Oversize,
+    /// Seconds that a method's caller may wait for at most. Default 300, as the service's SDKs say; its documents say
+    /// 3600 in one place.
+    pub method_timeout_s: u64,
 }
 
 impl Default for Behaviour {
@@ -379,6 +391,7 @@ impl Default for Behaviour {
             method_answer: MethodAnswer::Error,
             no_api_version: NoApiVersion::Accept,
             oversize: Oversize::Close,
+            method_timeout_s: 300,
         }
     }
 }
@@ -538,7 +551,7 @@ pub struct Enrollment {
     pub primary_certificate: Option<String>,
     /// The next one.
     pub secondary_certificate: Option<String>,
-    /// The CA or intermediate whose certificates the devices of a group have, PEM files.
+    /// The CA or intermediate whose certificates the devices of a group have, PEM files; `lab` is the lab's device CA.
     pub cas: Vec<PathBuf>,
     /// The device's id in the hub, of one device; else the registration id.
     pub device_id: Option<String>,
@@ -556,4 +569,12 @@ pub struct Enrollment {
     pub payload: Option<Json>,
     /// Certificates are issued for the devices' requests.
     pub issue_certificates: bool,
+    /// The devices are IoT Edge devices.
+    pub edge: bool,
+}
+
+/// Whether the path of a CA is the word for the lab's own, whose file need not be there: an ephemeral lab has none. A
+/// file of this name is `./lab`.
+pub(crate) fn is_lab_ca(path: &Path) -> bool {
+    path.as_os_str() == "lab"
 }

@@ -260,6 +260,28 @@ fn errors_name_file_line_and_key() {
             ":4: hub.behaviour.certificate_missing: a return code",
         ),
         (
+            hub("[hub.behaviour]\nmethod_timeout_s = 4"),
+            ":4: hub.behaviour.method_timeout_s: this has to be 5 to",
+        ),
+        (
+            device(
+                "id = \"a\"\n[[hub.device.module]]\nid = \"m\"\nx509_ca = true\nprimary_key = \"QUJD\"",
+            ),
+            ":7: hub.device.module.x509_ca: a device has either",
+        ),
+        (
+            "trusted = [\"::1\"]".into(),
+            ":1: trusted: this key belongs into [listen.behind_proxy]",
+        ),
+        (
+            "listener = \"https\"\n[[hub]]".into(),
+            ":1: listener: this key is not known; is it listen?",
+        ),
+        (
+            hub("times = 2"),
+            ":3: hub.times: this key belongs into [[fault]]",
+        ),
+        (
             hub("[hub.behaviour]\nqos2 = \"ignore\""),
             ":4: hub.behaviour.qos2: \"ignore\" is not known; use \"close\" or \"puback\"",
         ),
@@ -277,7 +299,7 @@ fn errors_name_file_line_and_key() {
         ),
         (
             dps("[[provisioning.enrollment]]\nid = \"a.\""),
-            ":5: provisioning.enrollment.id: the last character",
+            ":5: provisioning.enrollment.id: a registration id ends with a letter",
         ),
         (
             dps("[[provisioning.enrollment]]\nid = \"a\"\n[[provisioning.enrollment]]\nid = \"A\""),
@@ -348,6 +370,26 @@ fn no_error_shows_a_key() {
         let why = wrong(&text);
         assert!(!why.contains("c2Vjcm"), "{text}\ngives: {why}");
     }
+}
+
+#[test]
+fn the_labs_own_ca_needs_no_file() {
+    let text = "[[hub]]\nhost = \"localhost\"\ndevice_cas = [\"lab\"]\n\
+                [provisioning]\n[[provisioning.group]]\nid = \"plant\"\ncas = [\"lab\"]\n";
+    let config = Config::parse(text, "/srv/lab/lab.toml").expect("a config");
+    assert!(is_lab_ca(&config.hubs[0].device_cas[0]));
+    let provisioning = config.provisioning.expect("provisioning");
+    assert!(is_lab_ca(&provisioning.groups[0].cas[0]));
+    // A file of that name is still to be had.
+    let why = wrong(&text.replace("[\"lab\"]", "[\"./lab\"]"));
+    assert!(
+        why.contains("hub.device_cas: conf/./lab: No such file"),
+        "{why}"
+    );
+    Config::for_tests()
+        .x509_group("plant")
+        .check()
+        .expect("nothing is wrong");
 }
 
 #[test]

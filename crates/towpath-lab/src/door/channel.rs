@@ -12,11 +12,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{tls::TlsStream, wire::Wire};
-use crate::certificate::ClientCertificate;
+use super::{secure::PATIENCE, tls::TlsStream, wire::Wire};
 
 /// How long the last bytes may take.
 const LAST: Duration = Duration::from_secs(2);
+
+/// How long an answer may take that goes out byte by byte because of a fault.
+const DRIPPING: Duration = Duration::from_secs(600);
 
 /// A stream of plaintext.
 #[allow(
@@ -31,18 +33,20 @@ pub(super) enum Channel {
 }
 
 impl Channel {
-    pub(super) fn certificate(&self) -> Option<ClientCertificate> {
-        match self {
-            Self::Tls(tls) => tls.certificate(),
-            Self::Plain(_) => None,
-        }
-    }
-
     /// Gives bytes back that were read too early.
     pub(super) fn give_back(&mut self, bytes: &[u8]) {
         match self {
             Self::Tls(tls) => tls.give_back(bytes),
             Self::Plain(wire) => wire.give_back(bytes),
+        }
+    }
+
+    /// How long an answer may take.
+    pub(super) fn patience(&mut self) -> Duration {
+        if self.wire().drips() {
+            DRIPPING
+        } else {
+            PATIENCE
         }
     }
 

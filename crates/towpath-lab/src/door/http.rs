@@ -15,7 +15,7 @@ use towpath_proto::{
 use super::{
     Door, Visit, behind_proxy, channel::Channel, renegotiate, rest, secure::PATIENCE, upgrade,
 };
-use crate::{certificate::ClientCertificate, log::Code};
+use crate::{certificate::ClientCertificate, config::Front, log::Code};
 
 /// The most that the head of a request may have, bytes.
 pub(super) const HEAD_MAX: usize = 16 << 10;
@@ -57,12 +57,17 @@ impl Request {
         ))
     }
 
-    /// As it was written, fit for a log.
+    /// The path as it was written, fit for a log. Of the query, which may have a signature in it, only what the lab
+    /// knows.
     pub(super) fn target(&self) -> String {
         let (_, target) = self.line().unwrap_or_default();
-        let mut text = target.escape_default().to_string();
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let mut text = path.escape_default().to_string();
         // Escaped it is ASCII, so that any length is a boundary.
         text.truncate(200);
+        if self.wants_no_question() {
+            text += &format!("?{}={}", NO_CERTIFICATE.0, NO_CERTIFICATE.1);
+        }
         text
     }
 
@@ -152,10 +157,16 @@ pub(super) async fn serve(mut channel: Channel, door: &Arc<Door>, mut visit: Vis
     }
     let text = format!("{} (REST)", request.target());
     visit.connection.step(Rung::Upgrade, true, text);
-    match for_rest(&mut channel, &request, certificate, door, &visit).await {
+    let asks = request.is_of_a_device() && !request.wants_no_question();
+    match for_rest(&mut channel, asks, certificate, door, &visit).await {
         Ok(certificate) => {
+            // Nobody is asked between two requests: a request that would be asked for its certificate needs a connection
+            // of its own. Behind a proxy a connection is shared by clients, and each has its own certificate.
+            let asked = asks || certificate.is_some() || door.lab.config.tls.front == Front::None;
+            let keep_alive = asked && matches!(channel, Channel::Tls(_));
             channel.give_back(request.bytes());
-            Box::pin(rest::serve(channel, certificate, door, visit)).await
+            let serving = rest::serve(channel, certificate, keep_alive, door, visit);
+            Box::pin(serving).await
         }
         Err(renegotiate::End::Forbidden(why)) => refuse(channel, &visit, 403, &why).await,
         Err(renegotiate::End::Over(why)) => {
@@ -168,15 +179,17 @@ pub(super) async fn serve(mut channel: Channel, door: &Arc<Door>, mut visit: Vis
 /// The certificate for a request of REST: devices are asked for it as they are with WebSocket.
 async fn for_rest(
     channel: &mut Channel,
-    request: &Request,
+    asks: bool,
     certificate: Option<ClientCertificate>,
     door: &Door,
     visit: &Visit,
 ) -> Result<Option<ClientCertificate>, renegotiate::End> {
-    let asks = request.is_of_a_device() && !request.wants_no_question();
     match channel {
         Channel::Tls(tls) if asks && certificate.is_none() => {
-            renegotiate::ask(tls, door, visit).await
+            match renegotiate::Question::of(door, visit) {
+                Some(question) => renegotiate::ask(tls, question, door, visit).await,
+                None => Ok(None),
+            }
         }
         _ => Ok(certificate),
     }
@@ -258,11 +271,12 @@ pub(super) async fn refuse(mut channel: Channel, visit: &Visit, status: u16, why
 
 /// Writes an answer; a client that does not take it does not get it.
 pub(super) async fn send(channel: &mut Channel, bytes: &[u8]) {
+    let patience = channel.patience();
     let sending = async {
         channel.write_all(bytes).await?;
         channel.flush().await
     };
-    let _ = timeout(PATIENCE, sending).await;
+    let _ = timeout(patience, sending).await;
 }
 
 /// An answer with a sentence as its body, after which the connection ends. `more` are lines of fields.
@@ -300,6 +314,12 @@ mod tests {
         let upgrade = request("/$iothub/websocket?iothub-no-client-cert=true");
         assert!(upgrade.is_upgrade() && upgrade.wants_no_question());
         assert!(request("/%24iothub/websocket").is_upgrade());
+        assert_eq!(
+            request("/a%20b?sig=s&Iothub-No-Client-Cert=TRUE&api-version=1").target(),
+            "/a%20b?iothub-no-client-cert=true"
+        );
+        assert_eq!(request("/a?sig=s#t").target(), "/a");
+        assert_eq!(request("/a#?sig=s").target(), "/a");
         assert!(!request("/$iothub/websocket/").is_upgrade());
         assert!(!request("/$iothub/websocket?iothub-no-client-cert=false").wants_no_question());
         assert_eq!(upgrade.host().as_deref(), Some("hub"));

@@ -45,21 +45,43 @@ pub(super) enum End {
 
 /// How it is asked.
 #[derive(Debug, Clone, Copy)]
-struct Question {
+pub(super) struct Question {
     front: Front,
     pause: Duration,
 }
 
-/// Asks for the certificate as the config and the faults say, before the request is answered.
+impl Question {
+    /// As the config and the faults say; `None`: it is not asked.
+    pub(super) fn of(door: &Door, visit: &Visit) -> Option<Self> {
+        let config = &door.lab.config.tls;
+        let fronts = [
+            (Kind::RenegotiateNone, Front::None),
+            (Kind::RenegotiateOptional, Front::Renegotiate),
+            (Kind::RenegotiateRequire, Front::Require),
+            (Kind::RenegotiateDrop, Front::Drop),
+            (Kind::RenegotiateDelay, Front::Delay),
+        ];
+        let struck = fronts.into_iter().find_map(|(kind, front)| {
+            let value = door.strike(kind, visit)?;
+            Some((front, value.number()))
+        });
+        let (front, pause) = match struck {
+            Some(struck) => struck,
+            None if visit.legacy => (Front::Legacy, 0),
+            None => (config.front, config.front_delay_ms),
+        };
+        let pause = Duration::from_millis(pause);
+        (front != Front::None).then_some(Self { front, pause })
+    }
+}
+
+/// Asks for the certificate. It is done before the request is answered, or behind the 101 by a fault.
 pub(super) async fn ask(
     tls: &mut TlsStream,
+    question: Question,
     door: &Door,
     visit: &Visit,
 ) -> Result<Option<ClientCertificate>, End> {
-    let question = question(door, visit);
-    if question.front == Front::None {
-        return Ok(tls.certificate());
-    }
     let times = match door.strike(Kind::RenegotiateTwice, visit) {
         Some(_) => 2,
         None => 1,
@@ -68,42 +90,6 @@ pub(super) async fn ask(
         ask_once(tls, question, door, visit).await?;
     }
     Ok(tls.certificate())
-}
-
-/// Asks for it by renegotiation, as a fault, at a time when nobody does.
-pub(super) async fn ask_late(tls: &mut TlsStream, door: &Door, visit: &Visit) -> Result<(), End> {
-    let question = Question {
-        front: Front::Renegotiate,
-        pause: Duration::ZERO,
-    };
-    ask_once(tls, question, door, visit).await
-}
-
-fn question(door: &Door, visit: &Visit) -> Question {
-    let config = &door.lab.config.tls;
-    let fronts = [
-        (Kind::RenegotiateNone, Front::None),
-        (Kind::RenegotiateOptional, Front::Renegotiate),
-        (Kind::RenegotiateRequire, Front::Require),
-        (Kind::RenegotiateDrop, Front::Drop),
-        (Kind::RenegotiateDelay, Front::Delay),
-    ];
-    for (kind, front) in fronts {
-        if let Some(value) = door.strike(kind, visit) {
-            return Question {
-                front,
-                pause: Duration::from_millis(value.number()),
-            };
-        }
-    }
-    Question {
-        front: if visit.legacy {
-            Front::Legacy
-        } else {
-            config.front
-        },
-        pause: Duration::from_millis(config.front_delay_ms),
-    }
 }
 
 async fn ask_once(

@@ -25,21 +25,20 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::{Door, Visit, channel::Channel, http::HEAD_MAX, secure::PATIENCE};
 use crate::{
     certificate::ClientCertificate,
-    service::{self, Caller},
+    service::{self, Caller, Progress},
 };
 
 /// How long the body of a request may pause.
 const PAUSE: Duration = PATIENCE;
 
-/// Serves requests until the connection ends.
+/// Serves requests until the connection ends, or one without `keep_alive`.
 pub(super) async fn serve(
     channel: Channel,
     certificate: Option<ClientCertificate>,
+    keep_alive: bool,
     door: &Arc<Door>,
     visit: Visit,
 ) -> String {
-    // Behind a proxy a connection is shared by clients, and each has its own certificate.
-    let keep_alive = matches!(channel, Channel::Tls(_));
     let caller = Caller {
         connection: Arc::clone(&visit.connection),
         certificate,
@@ -50,18 +49,21 @@ pub(super) async fn serve(
         let mut request = request.map(|body| Body::new(Patient::new(body)));
         request.extensions_mut().insert(caller.clone());
         let answer = routes.call(request);
-        async move {
+        Box::pin(async move {
             let answer: Result<Response<Body>, Infallible> = answer.await;
             answer
-        }
+        })
     });
-    let served = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
         .max_buf_size(HEAD_MAX)
         .keep_alive(keep_alive)
-        .serve_connection(TokioIo::new(channel), service)
-        .await;
+        .serve_connection(TokioIo::new(Progress::new(channel)), service);
+    let served = (&mut connection).await;
+    // A body that was not read must not turn its answer into a reset.
+    let mut channel = connection.into_parts().io.into_inner().into_inner();
+    channel.leave().await;
     match served {
         Ok(()) => "the HTTP connection ended".into(),
         Err(error) => format!("the HTTP connection ended: {error}"),

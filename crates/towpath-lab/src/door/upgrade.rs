@@ -1,13 +1,13 @@
 //! The switch to WebSocket, with the faults of its answer.
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 use towpath_proto::{Rung, ws::handshake::Upgrade};
 
 use super::{
     Door, Visit,
     channel::Channel,
     http::{self, PATH, Request, refuse},
-    renegotiate::{self, End},
+    renegotiate::{self, End, Question},
     talk,
     ws::{self, WsStream},
 };
@@ -50,12 +50,21 @@ pub(super) async fn serve(
         channel.stay_silent().await;
         return why;
     }
-    // Asked behind the 101, it is not asked before.
-    let late = door.strike(Kind::RenegotiateLate, &visit).is_some();
+    let mut question = match &channel {
+        Channel::Tls(_) if certificate.is_none() && !request.wants_no_question() => {
+            Question::of(door, &visit)
+        }
+        _ => None,
+    };
+    // What is asked behind the 101 is not asked before; what is not asked at all is not asked late either.
+    let late = question.filter(|_| door.strike(Kind::RenegotiateLate, &visit).is_some());
+    if late.is_some() {
+        question = None;
+    }
     let asked = async {
-        match &mut channel {
-            Channel::Tls(tls) if certificate.is_none() && !request.wants_no_question() && !late => {
-                renegotiate::ask(tls, door, &visit).await
+        match (&mut channel, question) {
+            (Channel::Tls(tls), Some(question)) => {
+                renegotiate::ask(tls, question, door, &visit).await
             }
             _ => Ok(certificate),
         }
@@ -91,8 +100,8 @@ pub(super) async fn serve(
 /// What is left for after the 101.
 struct Ending {
     certificate: Option<ClientCertificate>,
-    /// The certificate is still to be asked for.
-    late: bool,
+    /// How the certificate is still to be asked for.
+    late: Option<Question>,
 }
 
 /// Behind the 101.
@@ -110,16 +119,20 @@ async fn behind_it(
     }
     // Frames that came with the request come before those that come meanwhile.
     channel.give_back(request.rest());
-    if let Channel::Tls(tls) = &mut channel
-        && ending.late
-    {
-        if let Err(End::Over(why) | End::Forbidden(why)) =
-            renegotiate::ask_late(tls, door, visit).await
-        {
+    if let (Channel::Tls(tls), Some(question)) = (&mut channel, ending.late) {
+        let why = match renegotiate::ask(tls, question, door, visit).await {
+            Ok(shown) => {
+                certificate = shown;
+                None
+            }
+            Err(End::Over(why)) => Some(why),
+            // It is too late for an answer.
+            Err(End::Forbidden(why)) => Some(visit.failed(Rung::Tls, Code::TlsFailed, why)),
+        };
+        if let Some(why) = why {
             channel.cut().await;
             return why;
         }
-        certificate = channel.certificate();
     }
     let twist = ws::Twist::of(door, visit);
     let mut stream = WsStream::new(channel, twist, visit);
@@ -221,16 +234,23 @@ async fn switch(
         Some(bytes) => usize::try_from(bytes.number()).unwrap_or(usize::MAX).max(1),
         None => answer.len().max(1),
     };
-    for piece in answer.chunks(size) {
-        let sent = async {
+    let patience = channel.patience();
+    let sending = async {
+        for piece in answer.chunks(size) {
             channel.write_all(piece).await?;
-            channel.flush().await
-        };
-        if let Err(error) = sent.await {
-            return Err(visit.broke(Rung::Upgrade, &format!("sending the 101: {error}")));
+            channel.flush().await?;
         }
-    }
-    Ok(())
+        Ok::<_, std::io::Error>(())
+    };
+    let why = match timeout(patience, sending).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => format!("sending the 101: {error}"),
+        Err(_) => format!(
+            "the client did not take the 101 within {} seconds",
+            patience.as_secs()
+        ),
+    };
+    Err(visit.failed(Rung::Upgrade, Code::HttpRefused, why))
 }
 
 /// The 101 as the faults want it.

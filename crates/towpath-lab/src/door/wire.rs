@@ -23,8 +23,8 @@ use tokio::{
 /// How long the client may take to end its side after the lab has ended its own.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How many bytes are read meanwhile.
-const FAREWELL_MAX: usize = 256 << 10;
+/// How many bytes are read meanwhile: more than the largest file that is uploaded at once.
+const FAREWELL_MAX: usize = 32 << 20;
 
 /// A TCP connection.
 pub(super) struct Wire {
@@ -62,6 +62,11 @@ impl Wire {
             pause,
             next: Box::pin(sleep_until(Instant::now())),
         });
+    }
+
+    /// Whether it does.
+    pub(super) const fn drips(&self) -> bool {
+        self.drip.is_some()
     }
 
     /// Bytes sent so far.

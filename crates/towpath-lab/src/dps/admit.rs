@@ -1,9 +1,11 @@
 //! CONNECT: who a registrant says it is, and whether its token or certificate proves it.
 
+use std::{fmt, sync::Arc};
+
 use percent_encoding::percent_decode_str;
 
 use super::{
-    Dps, Kind, State,
+    Dps, Kind,
     answer::Refusal,
     check_id,
     enrollment::{Attestation, Enrollment},
@@ -40,6 +42,8 @@ pub(super) struct Proof {
     pub(super) kind: Kind,
     /// The enrolment's id in lower case.
     pub(super) enrollment: String,
+    /// What the enrolment wanted as proof at that time.
+    pub(super) attestation: Attestation,
     pub(super) by: By,
 }
 
@@ -57,11 +61,21 @@ pub(super) enum By {
 }
 
 /// What a registrant shows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Credentials<'a> {
     /// A shared access signature.
     pub(crate) token: Option<&'a str>,
     pub(crate) certificate: Option<&'a ClientCertificate>,
+}
+
+/// Without the token, which is as good as a password.
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("token", &self.token.map(|_| ".."))
+            .field("certificate", &self.certificate)
+            .finish()
+    }
 }
 
 /// `{idScope}/registrations/{id}/api-version=...&ClientVersion=...`
@@ -205,14 +219,7 @@ impl Dps {
                 self.id_scope
             )));
         }
-        let state = self.lock();
-        let asked = Asked {
-            dps: self,
-            state: &state,
-            scope,
-            id,
-            now: self.means.clock.now(),
-        };
+        let asked = Asked::new(self, scope, id);
         let proof = match (credentials.token, credentials.certificate) {
             (Some(token), _) => asked.by_token(token),
             (None, Some(certificate)) => asked.by_certificate(certificate),
@@ -235,30 +242,53 @@ impl Dps {
             proof.kind.word(),
             proof.enrollment
         );
-        drop(state);
         self.tell(Level::Debug, Code::Provisioning, id, connection, text);
         Ok(proof)
     }
 }
 
-/// A registrant's claim with what it is checked against.
+/// A registrant's claim with what it is checked against: keys and chains of many groups take long, and the state is
+/// not locked for that.
 struct Asked<'a> {
     dps: &'a Dps,
-    state: &'a State,
     scope: &'a str,
     id: &'a str,
     now: Time,
+    individual: Option<Arc<Enrollment>>,
+    /// How many individual enrolments there are.
+    individuals: usize,
+    /// The groups, if there is no individual enrolment.
+    groups: Vec<Arc<Enrollment>>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(dps: &'a Dps, scope: &'a str, id: &'a str) -> Self {
+        let state = dps.lock();
+        let individual = state.individuals.get(&id.to_ascii_lowercase()).cloned();
+        let groups = match individual {
+            Some(_) => Vec::new(),
+            None => state.groups.values().cloned().collect(),
+        };
+        Self {
+            dps,
+            scope,
+            id,
+            now: dps.means.clock.now(),
+            individual,
+            individuals: state.individuals.len(),
+            groups,
+        }
+    }
+
     fn individual(&self) -> Option<&Enrollment> {
-        self.state.individuals.get(&self.id.to_ascii_lowercase())
+        self.individual.as_deref()
     }
 
     fn proof(&self, enrollment: &Enrollment, by: By) -> Proof {
         Proof {
             kind: enrollment.kind,
             enrollment: enrollment.id.to_ascii_lowercase(),
+            attestation: enrollment.attestation.clone(),
             by,
         }
     }
@@ -294,9 +324,8 @@ impl Asked<'_> {
     }
 
     fn by_group_key(&self, token: &Token) -> Result<Proof, Refusal> {
-        let groups = self.state.groups.values();
         let mut tried = Vec::new();
-        for group in groups {
+        for group in &self.groups {
             let Attestation::SymmetricKey { primary, secondary } = &group.attestation else {
                 continue;
             };
@@ -432,7 +461,7 @@ impl Asked<'_> {
 
     fn by_group_ca(&self, certificate: &ClientCertificate) -> Result<Proof, Refusal> {
         let mut tried = Vec::new();
-        for group in self.state.groups.values() {
+        for group in &self.groups {
             let cas = group.attestation.cas();
             if cas.is_empty() {
                 continue;
@@ -449,7 +478,7 @@ impl Asked<'_> {
     }
 
     fn unknown(&self, why: &str) -> Refusal {
-        let individuals = self.state.individuals.len();
+        let individuals = self.individuals;
         Refusal::new(
             Code::EnrollmentNotFound,
             "Enrollment not found.",
@@ -471,7 +500,7 @@ fn keys(primary: &Key, secondary: &Key) -> By {
 fn shown(certificate: &ClientCertificate) -> By {
     By::Certificate {
         prints: certificate.thumbprints(),
-        info: registration::certificate_info(certificate),
+        info: registration::certificate_info(&certificate.leaf),
     }
 }
 

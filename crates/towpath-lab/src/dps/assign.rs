@@ -34,6 +34,8 @@ pub(super) struct Ended {
     pub(super) text: String,
     /// The answer may be given when this is done.
     pub(super) durable: Durable,
+    /// The etag of the registration that is written with it.
+    pub(super) etag: Option<String>,
 }
 
 impl Ended {
@@ -60,6 +62,7 @@ impl Ended {
             state,
             text: format!("{id} is not assigned: {status}, because {why}"),
             durable: Durable::DONE,
+            etag: None,
         }
     }
 }
@@ -109,6 +112,7 @@ impl Assignment<'_> {
             created: self.before.map_or(self.now, |before| before.created),
             updated: self.now,
             etag,
+            unwritten: true,
         }
     }
 
@@ -116,7 +120,8 @@ impl Assignment<'_> {
     fn stays(&self) -> Option<&Registration> {
         let never = self.enrollment.reprovision == Reprovision::Never;
         let asks = self.enrollment.issue && self.wanted.request.is_some();
-        self.before.filter(|_| never && !asks)
+        self.before
+            .filter(|before| never && !asks && !before.unwritten)
     }
 }
 
@@ -133,7 +138,7 @@ impl Dps {
         let id = &registrant.id;
         let now = self.means.clock.now();
         let strike = |kind| self.means.faults.strike(kind, connection);
-        let enrollment = self.enrollment(state, proof, id)?.clone();
+        let enrollment = Arc::clone(self.enrollment(state, proof, id)?);
         if !enrollment.enabled {
             let why = format!("{} {} is disabled", proof.kind.word(), enrollment.id);
             return Ok(Ended::without("disabled", id, None, now, &why));
@@ -186,6 +191,10 @@ impl Dps {
             Err(ended) => return Ok(*ended),
         };
         let device_id = all.device_id();
+        if let Some(why) = hub.keeps_out(&device_id, all.proof.kind == Kind::Individual) {
+            let error = Some((Code::DeviceExists.number(), "The device exists already."));
+            return Ok(Ended::without("failed", id, error, all.now, &why));
+        }
         let issued = self.issued(all.enrollment, all.wanted, &device_id, all.now)?;
         let mut batch = Batch::default();
         let (substatus, data) = self.data(all, &hub, &device_id, &mut batch);
@@ -200,6 +209,7 @@ impl Dps {
         };
         let key = id.to_ascii_lowercase();
         batch.put(Table::Registration, key.clone(), &registration);
+        let etag = Some(registration.etag.clone());
         state.registrations.insert(key, registration);
         let arrival = Arrival {
             authentication,
@@ -219,6 +229,7 @@ impl Dps {
             state: answer,
             text,
             durable,
+            etag,
         })
     }
 
@@ -238,8 +249,9 @@ impl Dps {
             status: "assigned",
             state: registration.json(),
             text,
-            // An empty batch is written when the assignment is.
-            durable: self.means.store.write(Batch::default()),
+            // Its registration is known to be on the disk.
+            durable: Durable::DONE,
+            etag: None,
         }
     }
 

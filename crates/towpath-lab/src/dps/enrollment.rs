@@ -1,9 +1,12 @@
 //! An enrolment: who may register, how it proves itself, which hub it gets and what it starts with.
 
+use std::sync::Arc;
+
 use openssl::x509::X509;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::registration;
 use crate::{
     certificate::{Thumbprints, thumbprints},
     clock::Time,
@@ -38,14 +41,69 @@ impl Kind {
     }
 }
 
+/// A certificate that was declared, read once: it is looked at with each registration. Kept as PEM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(super) struct Certificate(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    pem: String,
+    x509: X509,
+    prints: Thumbprints,
+    /// `certificateInfo`
+    info: Json,
+}
+
+impl Certificate {
+    pub(super) fn new(x509: X509) -> Result<Self, openssl::error::ErrorStack> {
+        let pem = String::from_utf8_lossy(&x509.to_pem()?).into_owned();
+        Ok(Self(Arc::new(Parts {
+            pem,
+            prints: thumbprints(&x509),
+            info: registration::certificate_info(&x509),
+            x509,
+        })))
+    }
+
+    pub(super) fn x509(&self) -> &X509 {
+        &self.0.x509
+    }
+
+    pub(super) fn info(&self) -> &Json {
+        &self.0.info
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.pem == other.0.pem
+    }
+}
+
+impl Eq for Certificate {}
+
+impl TryFrom<String> for Certificate {
+    type Error = openssl::error::ErrorStack;
+
+    fn try_from(pem: String) -> Result<Self, Self::Error> {
+        X509::from_pem(pem.as_bytes()).and_then(Self::new)
+    }
+}
+
+impl From<Certificate> for String {
+    fn from(certificate: Certificate) -> Self {
+        certificate.0.pem.clone()
+    }
+}
+
 /// A device's certificate as it was declared: by itself or by its thumbprint only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Declared {
     /// SHA-1 or SHA-256, hexadecimal.
     Thumbprint(String),
-    /// PEM.
-    Certificate(String),
+    Certificate(Certificate),
 }
 
 impl Declared {
@@ -53,10 +111,7 @@ impl Declared {
     pub(super) fn is(&self, shown: &Thumbprints) -> bool {
         match self {
             Self::Thumbprint(text) => shown.are(text),
-            Self::Certificate(pem) => {
-                let declared = X509::from_pem(pem.as_bytes());
-                declared.is_ok_and(|declared| thumbprints(&declared) == *shown)
-            }
+            Self::Certificate(declared) => declared.0.prints == *shown,
         }
     }
 
@@ -64,9 +119,7 @@ impl Declared {
     pub(super) fn thumbprint(&self) -> String {
         match self {
             Self::Thumbprint(text) => text.clone(),
-            Self::Certificate(pem) => X509::from_pem(pem.as_bytes())
-                .map(|declared| thumbprints(&declared).sha1)
-                .unwrap_or_default(),
+            Self::Certificate(declared) => declared.0.prints.sha1.clone(),
         }
     }
 }
@@ -84,18 +137,15 @@ pub(super) enum Attestation {
         primary: Option<Declared>,
         secondary: Option<Declared>,
     },
-    /// A certificate below one of these, PEM.
-    SigningCertificates(Vec<String>),
+    /// A certificate below one of these.
+    SigningCertificates(Vec<Certificate>),
 }
 
 impl Attestation {
-    /// The CAs, as far as they can be read.
+    /// The CAs.
     pub(super) fn cas(&self) -> Vec<X509> {
         match self {
-            Self::SigningCertificates(all) => all
-                .iter()
-                .filter_map(|pem| X509::from_pem(pem.as_bytes()).ok())
-                .collect(),
+            Self::SigningCertificates(all) => all.iter().map(|one| one.x509().clone()).collect(),
             _ => Vec::new(),
         }
     }

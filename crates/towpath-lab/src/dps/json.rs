@@ -8,12 +8,11 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     Kind,
-    enrollment::{Attestation, Declared, Enrollment, Origin},
+    enrollment::{Attestation, Certificate, Declared, Enrollment, Origin},
     open,
-    registration::{self, encoded, fields},
+    registration::{encoded, fields},
 };
 use crate::{
-    certificate::ClientCertificate,
     clock::Time,
     config::{Allocation, Reprovision},
     key::Key,
@@ -22,7 +21,7 @@ use crate::{
 /// CAs of a group: primary and secondary.
 const SIGNERS: usize = 2;
 
-/// Bytes of an initial twin, and of a group's list of hubs.
+/// Hubs in an enrolment's list.
 const LIST: usize = 100;
 
 impl Enrollment {
@@ -267,7 +266,7 @@ impl Attestation {
             let value = json.pointer(which).filter(|value| !value.is_null());
             let place = || format!("attestation.x509{}", which.replace('/', "."));
             value
-                .map(|value| pem(value).map_err(|why| format!("{}: {why}", place())))
+                .map(|value| certificate(value).map_err(|why| format!("{}: {why}", place())))
                 .transpose()
         };
         let clients = [
@@ -292,8 +291,8 @@ impl Attestation {
                 }
                 _ => None,
             };
-            let keep = |read: Option<Option<String>>, at| match read {
-                Some(Some(pem)) => Some(Declared::Certificate(pem)),
+            let keep = |read: Option<Option<Certificate>>, at| match read {
+                Some(Some(one)) => Some(Declared::Certificate(one)),
                 Some(None) => thumbprint(at),
                 None => None,
             };
@@ -329,7 +328,7 @@ fn key(json: &Json, which: &str, old: Option<&Key>) -> Result<Key, String> {
 }
 
 /// A certificate in the API's form: PEM, or base64 of DER, in `certificate`. `None`: there is only `info`.
-fn pem(json: &Json) -> Result<Option<String>, String> {
+fn certificate(json: &Json) -> Result<Option<Certificate>, String> {
     let Some(text) = json.get("certificate").and_then(Json::as_str) else {
         return Ok(None);
     };
@@ -338,16 +337,15 @@ fn pem(json: &Json) -> Result<Option<String>, String> {
     }
     let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let der = base64::decode_block(&plain).map_err(|_| "it is neither PEM nor base64")?;
-    let read = X509::from_der(&der).and_then(|certificate| certificate.to_pem());
-    let pem = read.map_err(|_| "it is no certificate")?;
-    String::from_utf8(pem)
+    X509::from_der(&der)
+        .and_then(Certificate::new)
         .map(Some)
         .map_err(|_| "it is no certificate".into())
 }
 
 impl Declared {
     fn json(&self) -> Json {
-        let read = match self {
+        let certificate = match self {
             Self::Thumbprint(text) => {
                 let which = if text.len() == 40 {
                     "sha1Thumbprint"
@@ -356,19 +354,12 @@ impl Declared {
                 };
                 return json!({ "info": { which: text } });
             }
-            Self::Certificate(pem) => X509::from_pem(pem.as_bytes()),
+            Self::Certificate(certificate) => certificate,
         };
-        let Ok(leaf) = read else {
-            return Json::Null;
-        };
-        let der = leaf.to_der().unwrap_or_default();
-        let shown = ClientCertificate {
-            leaf,
-            chain: Vec::new(),
-        };
+        let der = certificate.x509().to_der().unwrap_or_default();
         json!({
             "certificate": base64::encode_block(&der),
-            "info": registration::certificate_info(&shown),
+            "info": certificate.info(),
         })
     }
 }

@@ -68,8 +68,8 @@ pub(crate) struct Dps {
 /// What is behind the lock. Registration ids and groups' names are in lower case: they have no case.
 #[derive(Debug, Default)]
 struct State {
-    individuals: BTreeMap<String, Enrollment>,
-    groups: BTreeMap<String, Enrollment>,
+    individuals: BTreeMap<String, Arc<Enrollment>>,
+    groups: BTreeMap<String, Arc<Enrollment>>,
     registrations: BTreeMap<String, Registration>,
     operations: Operations,
     /// Makes etags different from each other.
@@ -77,14 +77,14 @@ struct State {
 }
 
 impl State {
-    fn enrollments(&self, kind: Kind) -> &BTreeMap<String, Enrollment> {
+    fn enrollments(&self, kind: Kind) -> &BTreeMap<String, Arc<Enrollment>> {
         match kind {
             Kind::Individual => &self.individuals,
             Kind::Group => &self.groups,
         }
     }
 
-    fn enrollments_mut(&mut self, kind: Kind) -> &mut BTreeMap<String, Enrollment> {
+    fn enrollments_mut(&mut self, kind: Kind) -> &mut BTreeMap<String, Arc<Enrollment>> {
         match kind {
             Kind::Individual => &mut self.individuals,
             Kind::Group => &mut self.groups,
@@ -133,7 +133,7 @@ impl Dps {
 ///
 /// # Errors
 /// What is wrong with it.
-fn check_id(id: &str) -> Result<(), String> {
+pub(crate) fn check_id(id: &str) -> Result<(), String> {
     if id.is_empty() || id.len() > 128 {
         let length = id.len();
         return Err(format!(

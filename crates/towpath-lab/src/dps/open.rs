@@ -2,7 +2,7 @@
 //!
 //! The config wins: an enrolment that it declares is as it says, whatever the service API made of it; keys that it
 //! leaves out are made once and kept. An enrolment that it declared before and does not any more is gone; what the API
-//! made stays, and so do registrations.
+//! made stays, and so do registrations. The config was checked before ([`Config::check`](crate::Config::check)).
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +14,8 @@ use std::{
 use openssl::x509::X509;
 
 use super::{
-    Dps, Kind, State, check_id,
-    enrollment::{Attestation, Declared, Enrollment, Origin},
+    Dps, Kind, State,
+    enrollment::{Attestation, Certificate, Declared, Enrollment, Origin},
     registration::Registration,
 };
 use crate::{
@@ -47,15 +47,6 @@ impl Dps {
         pki: &Pki,
         means: &Means,
     ) -> Result<Self, Error> {
-        if config.id_scope.is_empty() || config.id_scope.contains(['/', '&', '?']) {
-            return Err(wrong("id_scope", "it is empty, or has / & ? in it"));
-        }
-        if !(1..=90).contains(&config.issued_days) {
-            return Err(wrong(
-                "issued_days",
-                "an issued certificate is valid for 1 to 90 days",
-            ));
-        }
         let place = format!("provisioning {}", config.host);
         let policies = hub::policies(&place, &config.policies, STANDARD, &means.store)?;
         let mut state = State::default();
@@ -63,7 +54,7 @@ impl Dps {
             let id = enrollment.id.to_ascii_lowercase();
             state
                 .enrollments_mut(enrollment.kind)
-                .insert(id, enrollment);
+                .insert(id, Arc::new(enrollment));
         }
         for (id, registration) in means.store.load::<Registration>(Table::Registration)? {
             state.registrations.insert(id, registration);
@@ -74,7 +65,7 @@ impl Dps {
             (Kind::Individual, &config.enrollments),
             (Kind::Group, &config.groups),
         ] {
-            declare(&mut state, kind, declared, hubs, now, &mut batch)?;
+            declare(&mut state, kind, declared, pki.device_ca(), now, &mut batch)?;
         }
         // The writer has it before anybody can see a key.
         drop(means.store.write(batch));
@@ -100,30 +91,14 @@ fn declare(
     state: &mut State,
     kind: Kind,
     declared: &[config::Enrollment],
-    hubs: &[Arc<Hub>],
+    lab: &X509,
     now: Time,
     batch: &mut Batch,
 ) -> Result<(), Error> {
-    let mut wanted = BTreeMap::new();
-    for one in declared {
-        let place = format!("{} {:?}", kind.word(), one.id);
-        check_id(&one.id).map_err(|why| wrong(&place, why))?;
-        if let Some(host) = one.hubs.iter().find(|host| !known(hubs, host)) {
-            return Err(wrong(
-                &place,
-                format!("hubs: there is no hub {host:?} in this lab"),
-            ));
-        }
-        if wanted
-            .insert(one.id.to_ascii_lowercase(), (place, one))
-            .is_some()
-        {
-            return Err(wrong(
-                &format!("{} {:?}", kind.word(), one.id),
-                "it is declared twice",
-            ));
-        }
-    }
+    let wanted: BTreeMap<_, _> = declared
+        .iter()
+        .map(|one| (one.id.to_ascii_lowercase(), one))
+        .collect();
     state.enrollments_mut(kind).retain(|id, enrollment| {
         let stays = enrollment.origin == Origin::Service || wanted.contains_key(id);
         if !stays {
@@ -131,14 +106,15 @@ fn declare(
         }
         stays
     });
-    for (id, (place, config)) in wanted {
-        let old = state.enrollments(kind).get(&id);
-        let mut new = enrollment(kind, config, old, now).map_err(|why| wrong(&place, why))?;
+    for (id, config) in wanted {
+        let old = state.enrollments(kind).get(&id).map(Arc::as_ref);
+        let mut new = enrollment(kind, config, lab, old, now)
+            .map_err(|why| wrong(&format!("{} {:?}", kind.word(), config.id), why))?;
         if old != Some(&new) {
             new.updated = now;
             new.etag = state.etag(now);
             batch.put(Table::Enrollment, kind.key(&id), &new);
-            state.enrollments_mut(kind).insert(id, new);
+            state.enrollments_mut(kind).insert(id, Arc::new(new));
         }
     }
     Ok(())
@@ -148,21 +124,16 @@ fn declare(
 fn enrollment(
     kind: Kind,
     config: &config::Enrollment,
+    lab: &X509,
     old: Option<&Enrollment>,
     now: Time,
 ) -> Result<Enrollment, String> {
-    if let Some(device) = &config.device_id {
-        if kind == Kind::Group {
-            return Err("device_id: it can't be the id of all devices of a group".into());
-        }
-        hub::registry::check_id(device).map_err(|why| format!("device_id: {why}"))?;
-    }
     Ok(Enrollment {
         id: config.id.clone(),
         kind,
         origin: Origin::Config,
         enabled: !config.disabled,
-        attestation: attestation(kind, config, old)?,
+        attestation: attestation(config, lab, old)?,
         device_id: config.device_id.clone(),
         hubs: config.hubs.clone(),
         allocation: config.allocation,
@@ -171,7 +142,7 @@ fn enrollment(
         desired: config.desired.clone(),
         payload: config.payload.clone(),
         issue: config.issue_certificates,
-        edge: false,
+        edge: config.edge,
         created: old.map_or(now, |old| old.created),
         updated: old.map_or(now, |old| old.updated),
         etag: old.map(|old| old.etag.clone()).unwrap_or_default(),
@@ -188,24 +159,13 @@ fn wrong(place: &str, why: impl std::fmt::Display) -> Error {
     }
 }
 
+/// `lab` is the CA of the lab's devices.
 fn attestation(
-    kind: Kind,
     config: &config::Enrollment,
+    lab: &X509,
     old: Option<&Enrollment>,
 ) -> Result<Attestation, String> {
-    let keys = config.primary_key.is_some() || config.secondary_key.is_some();
-    let certificates =
-        config.primary_certificate.is_some() || config.secondary_certificate.is_some();
-    let cas = !config.cas.is_empty();
-    if u8::from(keys) + u8::from(certificates) + u8::from(cas) > 1 {
-        return Err(
-            "it can have keys, or certificates, or cas; the service takes one of them".into(),
-        );
-    }
-    if certificates && kind == Kind::Group {
-        return Err("primary_certificate is of one device; a group has cas".into());
-    }
-    if certificates {
+    if config.primary_certificate.is_some() || config.secondary_certificate.is_some() {
         let read = |text: &Option<String>| text.as_deref().map(declared).transpose();
         return Ok(Attestation::Certificates {
             primary: read(&config.primary_certificate)
@@ -214,13 +174,19 @@ fn attestation(
                 .map_err(|why| format!("secondary_certificate: {why}"))?,
         });
     }
-    if cas {
+    if !config.cas.is_empty() {
         let all = config.cas.iter().map(|path| {
+            if config::is_lab_ca(path) {
+                let own = Certificate::new(lab.clone());
+                return own
+                    .map(|own| vec![own])
+                    .map_err(|error| format!("cas: {error}"));
+            }
             let pem =
                 fs::read(path).map_err(|error| format!("cas: {}: {error}", path.display()))?;
             authorities(&pem).map_err(|why| format!("cas: {}: {why}", path.display()))
         });
-        let all: Vec<Vec<String>> = all.collect::<Result<_, String>>()?;
+        let all: Vec<Vec<Certificate>> = all.collect::<Result<_, String>>()?;
         return Ok(Attestation::SigningCertificates(all.concat()));
     }
     let (primary, secondary) = match old.map(|old| &old.attestation) {
@@ -239,8 +205,8 @@ fn attestation(
 
 /// A thumbprint, or the path of a certificate.
 fn declared(text: &str) -> Result<Declared, String> {
-    let plain: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
-    if matches!(plain.len(), 40 | 64) && plain.chars().all(|c| c.is_ascii_hexdigit()) {
+    if config::is_thumbprint(text) {
+        let plain: String = text.chars().filter(char::is_ascii_hexdigit).collect();
         return Ok(Declared::Thumbprint(plain.to_ascii_uppercase()));
     }
     let path = Path::new(text);
@@ -252,20 +218,21 @@ fn declared(text: &str) -> Result<Declared, String> {
         .map_err(|why| format!("{}: {why}", path.display()))
 }
 
-/// The first certificate of a PEM text, as PEM.
-pub(super) fn certificate(text: &[u8]) -> Result<String, String> {
+/// The first certificate of a PEM text.
+pub(super) fn certificate(text: &[u8]) -> Result<Certificate, String> {
     let all = authorities(text)?;
     all.into_iter()
         .next()
         .ok_or_else(|| "there is no certificate in it".into())
 }
 
-/// The certificates of a PEM text, each as PEM.
-fn authorities(text: &[u8]) -> Result<Vec<String>, String> {
+/// The certificates of a PEM text.
+fn authorities(text: &[u8]) -> Result<Vec<Certificate>, String> {
     let all = X509::stack_from_pem(text).map_err(|_| "it is no certificate (PEM)".to_owned())?;
     if all.is_empty() {
         return Err("there is no certificate in it (PEM)".into());
     }
-    let pem = |one: &X509| String::from_utf8(one.to_pem().ok()?).ok();
-    Ok(all.iter().filter_map(pem).collect())
+    let all = all.into_iter().map(Certificate::new);
+    all.collect::<Result<_, _>>()
+        .map_err(|_| "it is no certificate (PEM)".to_owned())
 }

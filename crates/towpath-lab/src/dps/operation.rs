@@ -18,11 +18,19 @@ const LIFE_MS: i64 = 15 * 60 * 1000;
 pub(super) struct Operation {
     pub(super) id: String,
     pub(super) asked: Time,
-    /// How many polls are still answered with `assigning`.
-    pub(super) polls: u32,
+    pub(super) progress: Progress,
     pub(super) wanted: Wanted,
+}
+
+/// How far a registration is.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// So many polls are still answered with `assigning`; the one after them does the work.
+    Polls(u32),
+    /// It is done, and on its way to the disk.
+    Writing,
     /// The last answer, given again to who asks again.
-    pub(super) done: Option<Reply>,
+    Done(Reply),
 }
 
 /// What the registrant said in its request.
@@ -65,7 +73,7 @@ impl Operations {
             let oldest = self
                 .0
                 .iter()
-                .min_by_key(|(_, one)| (one.done.is_none(), one.asked))
+                .min_by_key(|(_, one)| (!matches!(one.progress, Progress::Done(_)), one.asked))
                 .map(|(registrant, _)| registrant.clone());
             if let Some(oldest) = oldest {
                 self.0.remove(&oldest);

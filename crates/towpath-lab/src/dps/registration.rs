@@ -1,13 +1,14 @@
 //! A device that was provisioned: where to, when, and by which enrolment. The JSON is the service's `registrationState`.
 
-use openssl::{asn1::Asn1TimeRef, nid::Nid, x509::X509NameRef};
+use openssl::{
+    asn1::Asn1TimeRef,
+    nid::Nid,
+    x509::{X509NameRef, X509Ref},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use crate::{
-    certificate::{ClientCertificate, thumbprints},
-    clock::Time,
-};
+use crate::{certificate::thumbprints, clock::Time};
 
 /// A device that was provisioned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub(super) struct Registration {
     pub(super) created: Time,
     pub(super) updated: Time,
     pub(super) etag: String,
+    /// It is not known to be on the disk: nothing may be said for sure from it.
+    #[serde(skip)]
+    pub(super) unwritten: bool,
 }
 
 /// How the assignment came about.
@@ -93,8 +97,7 @@ pub(super) fn fields(json: Json) -> Map<String, Json> {
 }
 
 /// `certificateInfo`, as the service shows it.
-pub(super) fn certificate_info(certificate: &ClientCertificate) -> Json {
-    let leaf = &certificate.leaf;
+pub(super) fn certificate_info(leaf: &X509Ref) -> Json {
     let prints = thumbprints(leaf);
     let serial = leaf
         .serial_number()
@@ -108,7 +111,7 @@ pub(super) fn certificate_info(certificate: &ClientCertificate) -> Json {
         "notBeforeUtc": time(leaf.not_before()),
         "notAfterUtc": time(leaf.not_after()),
         "serialNumber": serial.map(|text| text.to_string()).unwrap_or_default(),
-        "version": leaf.version() + 1,
+        "version": leaf.version().saturating_add(1),
     })
 }
 

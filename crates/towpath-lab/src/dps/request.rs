@@ -1,5 +1,7 @@
 //! Registration: asked for, polled, and done with the last poll.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
     answer::{Refusal, Reply},
     enrollment::Enrollment,
     guid, issue,
-    operation::{Operation, Wanted},
+    operation::{Operation, Progress, Wanted},
     registration::fields,
     topic::{Ask, What},
 };
@@ -17,7 +19,7 @@ use crate::{
     fault::Kind as Fault,
     hub::topic::shortened,
     log::{Code, Level},
-    store::{Batch, Durable},
+    store::Durable,
 };
 use towpath_proto::Rung;
 
@@ -28,7 +30,63 @@ const BODY: usize = 64 << 10;
 const PAYLOAD: usize = 4 << 10;
 
 /// An answer that may be given when what it promises is on the disk.
-type Given = (Reply, Durable);
+struct Given {
+    reply: Reply,
+    durable: Durable,
+    /// It is the last of this operation.
+    ends: Option<Ends>,
+}
+
+impl From<Reply> for Given {
+    /// It promises nothing that is not there.
+    fn from(reply: Reply) -> Self {
+        Self {
+            reply,
+            durable: Durable::DONE,
+            ends: None,
+        }
+    }
+}
+
+/// What is over when an answer's promise is kept.
+struct Ends {
+    /// The operation's id.
+    operation: String,
+    /// The etag of the registration that is written.
+    registration: Option<String>,
+}
+
+/// An operation's end on the way to the disk. If it does not get there, or nobody waits for it any more, the next poll
+/// does the work again.
+struct Ending<'a> {
+    dps: &'a Dps,
+    /// The registration id in lower case.
+    id: String,
+    ends: Ends,
+    /// The answer from now on, once it is written.
+    written: Option<Reply>,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let now = self.dps.means.clock.now();
+        let mut state = self.dps.lock();
+        let written = self.written.take();
+        if let Some(etag) = self
+            .ends
+            .registration
+            .as_ref()
+            .filter(|_| written.is_some())
+            && let Some(registration) = state.registrations.get_mut(&self.id)
+            && registration.etag == *etag
+        {
+            registration.unwritten = false;
+        }
+        if let Some(operation) = state.operations.find(&self.id, &self.ends.operation, now) {
+            operation.progress = written.map_or(Progress::Polls(0), Progress::Done);
+        }
+    }
+}
 
 impl Dps {
     /// A message on `$dps/registrations/...`. `None`: no answer, because a fault says so. The answer may be sent when
@@ -92,9 +150,18 @@ impl Dps {
     ) -> Option<Reply> {
         let refusal = match outcome {
             Ok(None) => return None,
-            Ok(Some((reply, durable))) => {
-                if durable.wait().await {
-                    return Some(reply);
+            Ok(Some(given)) => {
+                let mut ending = given.ends.map(|ends| Ending {
+                    dps: self,
+                    id: registrant.id.to_ascii_lowercase(),
+                    ends,
+                    written: None,
+                });
+                if given.durable.wait().await {
+                    if let Some(ending) = &mut ending {
+                        ending.written = Some(given.reply.clone());
+                    }
+                    return Some(given.reply);
                 }
                 Refusal::new(
                     Code::ServerError,
@@ -130,13 +197,7 @@ impl Dps {
         let proof = self.proved(registrant, connection)?;
         let (wanted, odd) = self.wanted(registrant, body)?;
         if let Some(odd) = odd {
-            self.tell(
-                Level::Warn,
-                Code::Provisioning,
-                &registrant.id,
-                connection,
-                odd,
-            );
+            self.warn(registrant, odd, connection);
         }
         let polls = self.means.faults.strike(Fault::DpsAssigning, connection);
         let polls = polls.map_or(self.polls, |value| {
@@ -145,18 +206,28 @@ impl Dps {
         let id = self.operation_id();
         let retry_after = self.retry_after(connection);
         let mut state = self.lock();
-        self.enrollment(&state, proof, &registrant.id)?;
+        let enrollment = self.enrollment(&state, proof, &registrant.id)?;
+        let ignored = (wanted.request.is_some() && !enrollment.issue).then(|| {
+            format!(
+                "the request for a certificate (CSR) of {} is ignored: {} {} issues none (issue_certificates)",
+                registrant.id,
+                proof.kind.word(),
+                enrollment.id
+            )
+        });
         let operation = Operation {
             id: id.clone(),
             asked: self.means.clock.now(),
-            polls,
+            progress: Progress::Polls(polls),
             wanted,
-            done: None,
         };
         state
             .operations
             .begin(registrant.id.to_ascii_lowercase(), operation);
         drop(state);
+        if let Some(ignored) = ignored {
+            self.warn(registrant, ignored, connection);
+        }
         let text = format!(
             "{} asks to be registered: assigning, operation {id}",
             registrant.id
@@ -168,7 +239,12 @@ impl Dps {
             connection,
             text,
         );
-        Ok(Some((assigning(&id, retry_after), Durable::DONE)))
+        Ok(Some(assigning(&id, retry_after).into()))
+    }
+
+    fn warn(&self, registrant: &Registrant, text: String, connection: &Connection) {
+        let code = Code::Provisioning;
+        self.tell(Level::Warn, code, &registrant.id, connection, text);
     }
 
     /// What the registrant proved, unless that or a fault refuses it.
@@ -227,17 +303,19 @@ impl Dps {
                 ),
             ));
         };
-        if let Some(reply) = &found.done {
-            // What the first of these answers waited for may not be written yet; nothing behind it is written before.
-            let durable = self.means.store.write(Batch::default());
-            return Ok(Some((reply.clone(), durable)));
-        }
-        if found.polls > 0 {
-            found.polls -= 1;
-            let left = found.polls;
+        let left = match &mut found.progress {
+            Progress::Done(reply) => return Ok(Some(reply.clone().into())),
+            Progress::Polls(0) => None,
+            Progress::Polls(left) => {
+                *left -= 1;
+                Some(format!("{left} more polls"))
+            }
+            Progress::Writing => Some("it is being written".into()),
+        };
+        if let Some(left) = left {
             drop(state);
             let retry_after = self.struck_retry_after(connection).unwrap_or(retry_after);
-            let text = format!("{} polls: assigning, {left} more polls", registrant.id);
+            let text = format!("{} polls: assigning, {left}", registrant.id);
             self.tell(
                 Level::Debug,
                 Code::Provisioning,
@@ -245,7 +323,7 @@ impl Dps {
                 connection,
                 text,
             );
-            return Ok(Some((assigning(operation, retry_after), Durable::DONE)));
+            return Ok(Some(assigning(operation, retry_after).into()));
         }
         let wanted = found.wanted.clone();
         let ended = self.finish(&mut state, registrant, proof, &wanted, connection)?;
@@ -253,11 +331,18 @@ impl Dps {
         body.insert("registrationState".into(), Json::Object(ended.state));
         let reply = Reply::new(200, None, &Json::Object(body));
         if let Some(found) = state.operations.find(&id, operation, now) {
-            found.done = Some(reply.clone());
+            found.progress = Progress::Writing;
         }
         drop(state);
         self.tell_end(registrant, ended.status, ended.text, connection);
-        Ok(Some((reply, ended.durable)))
+        Ok(Some(Given {
+            reply,
+            durable: ended.durable,
+            ends: Some(Ends {
+                operation: operation.to_owned(),
+                registration: ended.etag,
+            }),
+        }))
     }
 
     fn tell_end(
@@ -366,15 +451,16 @@ impl Dps {
         Ok((Wanted { payload, request }, odd))
     }
 
-    /// The enrolment that the registrant came in by, if it is still there.
+    /// The enrolment that the registrant came in by, if it is still there and wants the same proof as then: a key that
+    /// has been replaced since lets nobody on.
     pub(super) fn enrollment<'a>(
         &self,
         state: &'a State,
         proof: &Proof,
         id: &str,
-    ) -> Result<&'a Enrollment, Refusal> {
+    ) -> Result<&'a Arc<Enrollment>, Refusal> {
         let found = state.enrollments(proof.kind).get(&proof.enrollment);
-        found.ok_or_else(|| {
+        let found = found.ok_or_else(|| {
             Refusal::new(
                 Code::EnrollmentNotFound,
                 "Enrollment not found.",
@@ -384,7 +470,15 @@ impl Dps {
                     proof.enrollment
                 ),
             )
-        })
+        })?;
+        if found.attestation != proof.attestation {
+            return Err(Refusal::unauthorized(format!(
+                "the attestation of {} {} was changed after {id} had connected by it; connect again",
+                proof.kind.word(),
+                proof.enrollment
+            )));
+        }
+        Ok(found)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Takes in and gives out the JSON of the service's REST API. A change is told to the caller when its [`Durable`] is
 //! done.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -42,9 +44,10 @@ impl Dps {
     /// An enrolment, without keys; `None` if there is none.
     pub(crate) fn enrollment_json(&self, kind: Kind, id: &str) -> Option<Json> {
         let state = self.lock();
-        let id = id.to_ascii_lowercase();
-        let enrollment = state.enrollments(kind).get(&id)?;
-        Some(shown(&state, enrollment))
+        let enrollment = state.enrollments(kind).get(&id.to_ascii_lowercase())?;
+        let found = with_registration(&state, enrollment);
+        drop(state);
+        Some(shown(&found))
     }
 
     /// An enrolment's attestation with its keys.
@@ -63,9 +66,10 @@ impl Dps {
         top: usize,
     ) -> (Vec<Json>, Option<String>) {
         let state = self.lock();
-        page(state.enrollments(kind), after, top, |_, one| {
-            shown(&state, one)
-        })
+        let all = state.enrollments(kind).iter();
+        let (all, next) = page(all, after, top, |one| with_registration(&state, one));
+        drop(state);
+        (all.iter().map(shown).collect(), next)
     }
 
     /// Makes an enrolment, or changes the one that has this etag; without an etag what is there is replaced. The second
@@ -88,7 +92,8 @@ impl Dps {
             let why = format!("there are {ENROLLMENTS} of them");
             return Err(Wrong::new(Code::QuotaExceeded, why));
         }
-        let mut new = Enrollment::read(kind, id, body, old, now).map_err(&invalid)?;
+        let mut new =
+            Enrollment::read(kind, id, body, old.map(Arc::as_ref), now).map_err(&invalid)?;
         let made = old.is_none();
         if let Some(host) = new.hubs.iter().find(|host| !open::known(&self.hubs, host)) {
             return Err(invalid(format!(
@@ -102,7 +107,8 @@ impl Dps {
         new.etag = state.etag(now);
         let mut batch = Batch::default();
         batch.put(Table::Enrollment, kind.key(&key), &new);
-        let json = shown(&state, &new);
+        let new = Arc::new(new);
+        let json = shown(&with_registration(&state, &new));
         state.enrollments_mut(kind).insert(key, new);
         let durable = self.means.store.write(batch);
         drop(state);
@@ -210,9 +216,11 @@ impl Dps {
                 own.is_some_and(|own| own.eq_ignore_ascii_case(group))
             })
         };
-        let view = |_: &str, one: &Registration| Json::Object(one.json());
         let chosen = state.registrations.iter().filter(|(_, one)| of_group(one));
-        page_of(chosen, after, top, view)
+        let (all, next) = page(chosen, after, top, Registration::clone);
+        drop(state);
+        let all = all.iter().map(|one| Json::Object(one.json()));
+        (all.collect(), next)
     }
 
     /// Deletes a registration. The device stays in its hub.
@@ -245,18 +253,23 @@ impl Dps {
     }
 }
 
-/// An enrolment of one device is shown with its registration.
-fn shown(state: &State, enrollment: &Enrollment) -> Json {
+/// An enrolment with the registration of its one device.
+type Found = (Arc<Enrollment>, Option<Registration>);
+
+fn with_registration(state: &State, enrollment: &Arc<Enrollment>) -> Found {
+    let registration = match enrollment.kind {
+        Kind::Individual => state.registrations.get(&enrollment.id.to_ascii_lowercase()),
+        Kind::Group => None,
+    };
+    let registration = registration.filter(|one| one.group.is_none());
+    (Arc::clone(enrollment), registration.cloned())
+}
+
+fn shown((enrollment, registration): &Found) -> Json {
     let mut json = enrollment.json();
-    if enrollment.kind == Kind::Individual {
-        let registration = state.registrations.get(&enrollment.id.to_ascii_lowercase());
-        let registration = registration.filter(|one| one.group.is_none());
-        if let Some(registration) = registration {
-            json.insert(
-                "registrationState".into(),
-                Json::Object(registration.json()),
-            );
-        }
+    if let Some(registration) = registration {
+        let state = Json::Object(registration.json());
+        json.insert("registrationState".into(), state);
     }
     Json::Object(json)
 }
@@ -285,25 +298,16 @@ fn matches(have: Option<&str>, id: &str, wanted: Option<&str>) -> Result<(), Wro
     }
 }
 
-fn page<T>(
-    all: &std::collections::BTreeMap<String, T>,
-    after: Option<&str>,
-    top: usize,
-    view: impl Fn(&str, &T) -> Json,
-) -> (Vec<Json>, Option<String>) {
-    page_of(all.iter(), after, top, view)
-}
-
-fn page_of<'a, T: 'a>(
+fn page<'a, T: 'a, V>(
     all: impl Iterator<Item = (&'a String, &'a T)>,
     after: Option<&str>,
     top: usize,
-    view: impl Fn(&str, &T) -> Json,
-) -> (Vec<Json>, Option<String>) {
+    view: impl Fn(&T) -> V,
+) -> (Vec<V>, Option<String>) {
     let mut rest = all.filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
     let (mut shown, mut last) = (Vec::new(), None);
     for (id, one) in rest.by_ref().take(top) {
-        shown.push(view(id, one));
+        shown.push(view(one));
         last = Some(id.clone());
     }
     let more = rest.next().is_some();

@@ -339,16 +339,7 @@ impl Faults {
             if inner.on.is_empty() {
                 return None;
             }
-            let (host, device) = (connection.host(), connection.device());
-            let at = inner.on.iter().rposition(|switch| {
-                switch.setting.fault == kind
-                    && inner.meant(
-                        &switch.setting,
-                        connection,
-                        host.as_deref(),
-                        device.as_deref(),
-                    )
-            })?;
+            let at = inner.position(kind, connection)?;
             let switch = inner.on.get_mut(at)?;
             switch.done += 1;
             let setting = switch.setting.clone();
@@ -376,6 +367,16 @@ impl Faults {
             );
         }
         Some(setting.value().unwrap_or(Value::Number(0)))
+    }
+
+    /// The value that [`Self::strike`] would give, for a fault that is not done each time. Not counted and not told.
+    pub(crate) fn meant(&self, kind: Kind, connection: &Connection) -> Option<Value> {
+        let inner = self.lock();
+        if inner.on.is_empty() {
+            return None;
+        }
+        let switch = inner.on.get(inner.position(kind, connection)?)?;
+        Some(switch.setting.value().unwrap_or(Value::Number(0)))
     }
 
     /// The value of a fault that is on for all of a host or a device, where there is no connection: a clock that runs
@@ -406,7 +407,21 @@ impl Faults {
 }
 
 impl Inner {
-    fn meant(
+    /// Which switch does this to the connection.
+    fn position(&self, kind: Kind, connection: &Connection) -> Option<usize> {
+        let (host, device) = (connection.host(), connection.device());
+        self.on.iter().rposition(|switch| {
+            switch.setting.fault == kind
+                && self.is_meant(
+                    &switch.setting,
+                    connection,
+                    host.as_deref(),
+                    device.as_deref(),
+                )
+        })
+    }
+
+    fn is_meant(
         &self,
         setting: &Setting,
         connection: &Connection,

@@ -2,19 +2,23 @@
 //!
 //! Return codes: 5 for whoever is not let in, as the real service answers an expired or wrong token, an unknown or
 //! disabled device, a wrong thumbprint and a client id of somebody else; 4 for a user name that can't be read; 2 for an
-//! empty client id; 3 for a hub that is suspended or has too much to do, and for an X.509 device on 443 whose
+//! empty client id; 3 for a hub that is not there, is suspended or has too much to do, and for an X.509 device on 443 whose
 //! certificate did not arrive (`behaviour.certificate_missing`). Where the documents have no table, this is what
 //! clients have reported.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::sync::mpsc;
 
 use super::{
     Down, Entry, Hub, Live, Name, State,
-    credentials::{Accepted, Denied, NOT_AUTHORIZED, millis},
+    credentials::{Accepted, Denied, NOT_AUTHORIZED, Registered, millis},
     live,
     registry::check_id,
+    session::Feature,
     topic::{self, Up},
     user_name::UserName,
 };
@@ -29,7 +33,6 @@ use crate::{
 };
 
 /// What CONNECT says.
-#[derive(Debug)]
 pub(crate) struct Hello<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) user_name: Option<&'a str>,
@@ -39,6 +42,20 @@ pub(crate) struct Hello<'a> {
     pub(crate) will: Option<&'a str>,
     /// From the handshake, the renegotiation or the proxy in front.
     pub(crate) certificate: Option<&'a ClientCertificate>,
+}
+
+/// Without the password, which is a token.
+impl fmt::Debug for Hello<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hello")
+            .field("client_id", &self.client_id)
+            .field("user_name", &self.user_name.map(topic::shortened))
+            .field("password", &self.password.map(|_| ".."))
+            .field("clean", &self.clean)
+            .field("will", &self.will)
+            .field("certificate", &self.certificate)
+            .finish()
+    }
 }
 
 /// A client that is in.
@@ -118,7 +135,7 @@ impl Hub {
         let accepted = self
             .prove(
                 name,
-                &registered,
+                &registered.authentication,
                 token.as_deref(),
                 hello.certificate,
                 now.plus(ahead),
@@ -142,7 +159,7 @@ impl Hub {
             }
             Accepted::Certificate => None,
         };
-        self.take_in(hello, connection, user_name, expires)
+        self.take_in(hello, connection, user_name, &registered, expires)
     }
 
     /// The user name, of this hub and of the client id's device.
@@ -171,7 +188,7 @@ impl Hub {
                 "the user name is for the hub {host:?}; this is {:?}",
                 self.host
             );
-            return Err(Refused::new(NOT_AUTHORIZED, Code::HubNotFound, why));
+            return Err(Refused::new(UNAVAILABLE, Code::HubNotFound, why));
         }
         if hello.client_id.is_empty() {
             let why = format!("the client id is empty; it has to be {name:?}");
@@ -210,7 +227,7 @@ impl Hub {
         let host = &self.host;
         by_fault(
             Kind::HubNotFound,
-            NOT_AUTHORIZED,
+            UNAVAILABLE,
             Code::HubNotFound,
             format!("there is no hub {host:?}"),
         )?;
@@ -264,66 +281,36 @@ impl Hub {
         refused
     }
 
-    /// Registers the connection, and ends the one that was there before.
-    fn take_in(
+    /// Registers the connection, and ends the one that was there before. The credentials were checked without the lock,
+    /// against what was `registered` then.
+    pub(super) fn take_in(
         &self,
         hello: &Hello<'_>,
         connection: &Arc<Connection>,
         user_name: UserName<'_>,
+        registered: &Registered,
         expires: Option<Time>,
     ) -> Result<Admitted, Refused> {
-        let name = user_name.name;
-        let lost = self
-            .means
-            .faults
-            .strike(Kind::SessionLost, connection)
-            .is_some();
+        let faults = &self.means.faults;
+        let lost = faults.strike(Kind::SessionLost, connection).is_some();
         let (sender, down) = mpsc::channel(live::WAITING);
-        let now = self.means.clock.now();
-        let mut batch = Batch::default();
-        let mut state = self.lock();
-        let entry = state
-            .entries
-            .get_mut(&name)
-            .filter(|entry| entry.identity.enabled);
-        let Some(entry) = entry else {
-            // Deleted or disabled since it was looked at.
-            let why = format!("there is no device or module {name} any more, or it is disabled");
-            return Err(Refused::new(NOT_AUTHORIZED, Code::DeviceNotFound, why));
-        };
-        let took_over = self.take_over(entry, &name, connection);
-        let before = entry.session.kept;
-        let session_present = entry.session.resume(hello.clean, lost);
-        entry.live = Some(Live {
+        let live = Live {
             connection: Arc::clone(connection),
             down: sender,
-            since: now,
+            since: self.means.clock.now(),
             expires,
             model_id: user_name.model_id,
             client_type: user_name.client_type,
-        });
-        entry.identity.connection_state_updated = now;
-        entry.identity.last_activity = now;
-        if lost || before == hello.clean {
-            self.keep_session(&state, &name, &mut batch);
+        };
+        let name = user_name.name;
+        let mut state = self.lock();
+        if state.registered(&name)? != *registered {
+            let why = format!("the credentials of {name} were changed while they were checked");
+            return Err(Refused::unauthorized(why));
         }
-        if hello.clean {
-            // As the documents of the SDKs have it: a clean session drops what is queued.
-            self.purge_in(&mut state, &name, &mut batch);
-        }
-        if self.attend(&mut state, &name, now, &mut batch) {
-            self.keep_inbox(&state, &name, &mut batch);
-        }
-        // CONNACK promises nothing that has to be on the disk: a session that is not there after a crash is not
-        // reported as present.
-        drop(self.means.store.write(batch));
+        let session_present = self.seat(&mut state, &name, live, hello.clean, lost);
         drop(state);
-        if took_over {
-            self.methods_lost(&name);
-        }
-        self.means
-            .faults
-            .saw(&name.to_string(), connection.peer.ip());
+        faults.saw(&name.to_string(), connection.peer.ip());
         Ok(Admitted {
             name,
             session_present,
@@ -332,16 +319,48 @@ impl Hub {
         })
     }
 
-    /// Ends the connection that the identity has at the moment; `false` if it has none.
-    fn take_over(&self, entry: &mut Entry, name: &Name, by: &Connection) -> bool {
-        let Some(old) = entry.live.take() else {
+    /// The connection takes the place of the one before, and finds its session; whether there is one.
+    fn seat(&self, state: &mut State, name: &Name, live: Live, clean: bool, lost: bool) -> bool {
+        self.take_over(state, name, &live.connection);
+        let Some(entry) = state.entries.get_mut(name) else {
             return false;
+        };
+        let now = live.since;
+        let before = entry.session.kept;
+        let present = entry.session.resume(clean, lost);
+        entry.live = Some(live);
+        entry.identity.connection_state_updated = now;
+        entry.identity.last_activity = now;
+        if entry.session.subscriptions.contains_key(&Feature::Methods) {
+            state.methods.ready.notify_waiters();
+        }
+        let mut batch = Batch::default();
+        if lost || before == clean {
+            self.keep_session(state, name, &mut batch);
+        }
+        if clean {
+            // As the documents of the SDKs have it: a clean session drops what is queued.
+            self.purge_in(state, name, &mut batch);
+        }
+        if self.attend(state, name, now, &mut batch) {
+            self.keep_inbox(state, name, &mut batch);
+        }
+        // CONNACK promises nothing that has to be on the disk: a session that is not there after a crash is not
+        // reported as present.
+        drop(self.means.store.write(batch));
+        present
+    }
+
+    /// Ends the connection that the identity has at the moment.
+    fn take_over(&self, state: &mut State, name: &Name, by: &Connection) {
+        let entry = state.entries.get_mut(name);
+        let Some(old) = entry.and_then(|entry| entry.part(self.means.clock.now())) else {
+            return;
         };
         let why = format!(
             "{name} connected again: connection {} from {} took over from connection {} from {}",
             by.id, by.peer, old.connection.id, old.connection.peer
         );
-        entry.inbox.release(old.connection.id);
         // The connection tells the log when it reads this. One whose channel is full learns it from the channel's end,
         // which comes with `old`.
         let told = old.send(Down::Close {
@@ -353,42 +372,28 @@ impl Hub {
             self.means
                 .tell(record.host(&self.host).device(name.to_string()));
         }
-        true
+        state.lose_methods(name);
     }
 
-    /// The connection is over. `will` is published as telemetry if there is one.
+    /// The connection is over. `will` is published as telemetry if there is one, also by a connection that another one
+    /// took over from.
     pub(crate) fn leave(&self, name: &Name, connection: &Connection, will: Option<(&str, &[u8])>) {
         if let Some((topic, payload)) = will {
             self.publish_will(name, connection, topic, payload);
         }
         let mut state = self.lock();
-        if !self.let_go(&mut state, name, connection) {
-            // Another connection has the identity by now, or it is deleted.
-            return;
-        }
-        drop(state);
-        self.methods_lost(name);
-    }
-
-    fn let_go(&self, state: &mut State, name: &Name, connection: &Connection) -> bool {
         let entry = state.entries.get_mut(name);
         let Some(entry) = entry.filter(|entry| entry.is_live(connection)) else {
-            return false;
+            // Another connection has the identity by now, or it is deleted.
+            return;
         };
-        entry.live = None;
-        entry.inbox.release(connection.id);
-        let now = self.means.clock.now();
-        entry.identity.connection_state_updated = now;
-        entry.identity.last_activity = now;
-        if !entry.session.kept {
-            entry.session.subscriptions.clear();
-        }
+        entry.part(self.means.clock.now());
         let mut batch = Batch::default();
         batch.put(Table::Identity, name.key(&self.host), &entry.identity);
-        self.schedule(state, name);
+        state.lose_methods(name);
+        self.schedule(&mut state, name);
         // Nobody waits for it.
         drop(self.means.store.write(batch));
-        true
     }
 }
 
@@ -397,6 +402,18 @@ impl Entry {
     pub(super) fn is_live(&self, connection: &Connection) -> bool {
         let live = self.live.as_ref();
         live.is_some_and(|live| live.connection.id == connection.id)
+    }
+
+    /// Lets the connection go, with the messages that it holds and the session that ends with it.
+    pub(super) fn part(&mut self, now: Time) -> Option<Live> {
+        let live = self.live.take()?;
+        self.inbox.release(live.connection.id);
+        self.identity.connection_state_updated = now;
+        self.identity.last_activity = now;
+        if !self.session.kept {
+            self.session.subscriptions.clear();
+        }
+        Some(live)
     }
 }
 

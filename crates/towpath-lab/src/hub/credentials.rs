@@ -5,7 +5,7 @@
 
 use openssl::{base64, nid::Nid};
 
-use super::{Authentication, Entry, Hub, Name, Refused};
+use super::{Authentication, Hub, Name, Refused, State};
 use crate::{
     certificate::ClientCertificate,
     clock::Time,
@@ -27,6 +27,16 @@ pub(crate) enum Accepted {
     Certificate,
 }
 
+/// In so many names one is looked for that would be right but for capitals: whoever asks has not proved anything yet.
+const LOOKED_AT: usize = 10_000;
+
+/// What credentials are checked against.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Registered {
+    pub(super) authentication: Authentication,
+    generation: String,
+}
+
 /// Why credentials are not accepted.
 #[derive(Debug)]
 pub(super) enum Denied {
@@ -45,62 +55,28 @@ impl Hub {
         self.means.clock.now().plus(ahead)
     }
 
-    /// Checks a token or a certificate of a device or module that may connect.
+    /// Checks a token or a certificate of a device or module that may connect. Only who proves to be it is told that it
+    /// is disabled.
     pub(crate) fn authenticate(
         &self,
         name: &Name,
         token: Option<&str>,
         certificate: Option<&ClientCertificate>,
     ) -> Result<Accepted, Refused> {
-        let registered = self.registered(name)?;
-        self.prove(name, &registered, token, certificate, self.now(Some(name)))
+        let (registered, disabled) = self.lock().known(name)?;
+        let (registered, now) = (&registered.authentication, self.now(Some(name)));
+        let accepted = self
+            .prove(name, registered, token, certificate, now)
             .map_err(|denied| {
                 let (Denied::NoCertificate(why) | Denied::Wrong(why)) = denied;
                 Refused::unauthorized(why)
-            })
+            })?;
+        disabled.map_or(Ok(accepted), Err)
     }
 
     /// How a device or module proves who it is, if it may connect at all.
-    pub(super) fn registered(&self, name: &Name) -> Result<Authentication, Refused> {
-        let state = self.lock();
-        let entry_of = |name: &Name| state.entries.get(name);
-        let device = Name::device(&name.device);
-        let (Some(parent), Some(entry)) = (entry_of(&device), entry_of(name)) else {
-            let missing = if entry_of(&device).is_none() {
-                &device
-            } else {
-                name
-            };
-            let alike = state
-                .entries
-                .keys()
-                .find(|other| other.to_string().eq_ignore_ascii_case(&missing.to_string()));
-            let mut why = format!(
-                "there is no device or module {:?} in this hub",
-                missing.to_string()
-            );
-            if let Some(alike) = alike {
-                why += &format!("; there is {:?}, and case matters", alike.to_string());
-            } else if missing.device.contains("?api-version") {
-                why += "; in the user name a slash is missing before the \"?\"";
-            }
-            return Err(Refused::new(NOT_AUTHORIZED, Code::DeviceNotFound, why));
-        };
-        let disabled = |entry: &Entry| !entry.identity.enabled;
-        if disabled(parent) || disabled(entry) {
-            let (who, entry) = if disabled(parent) {
-                (&device, parent)
-            } else {
-                (name, entry)
-            };
-            let reason = entry.identity.status_reason.as_deref();
-            let reason = reason
-                .map(|reason| format!(": {reason:?}"))
-                .unwrap_or_default();
-            let why = format!("{who} is disabled in the registry{reason}");
-            return Err(Refused::new(NOT_AUTHORIZED, Code::DeviceDisabled, why));
-        }
-        Ok(entry.identity.authentication.clone())
+    pub(super) fn registered(&self, name: &Name) -> Result<Registered, Refused> {
+        self.lock().registered(name)
     }
 
     /// Checks a token or a certificate against what is registered, at a time by the hub's clock.
@@ -180,7 +156,7 @@ impl Hub {
             },
         };
         let keys = policy.map_or(own, |policy| [&policy.primary, &policy.secondary]);
-        let resource = resource(&self.host, name);
+        let resource = name.resource(&self.host);
         match token.check(&resource, keys, now, self.limits.skew_s) {
             Ok(()) => Ok(Accepted::Token(token.expires)),
             Err(Problem::Key) => {
@@ -262,6 +238,60 @@ impl Hub {
     }
 }
 
+impl State {
+    /// How a device or module proves who it is, if it may connect at all.
+    pub(super) fn registered(&self, name: &Name) -> Result<Registered, Refused> {
+        let (registered, disabled) = self.known(name)?;
+        disabled.map_or(Ok(registered), Err)
+    }
+
+    /// The same, and apart from it why it may not connect.
+    fn known(&self, name: &Name) -> Result<(Registered, Option<Refused>), Refused> {
+        let entry_of = |name: &Name| self.entries.get(name);
+        let device = Name::device(&name.device);
+        let (Some(parent), Some(entry)) = (entry_of(&device), entry_of(name)) else {
+            let missing = if entry_of(&device).is_none() {
+                &device
+            } else {
+                name
+            };
+            let mut some = self.entries.keys().take(LOOKED_AT);
+            let mut why = format!("there is no device or module \"{missing}\" in this hub");
+            if let Some(alike) = some.find(|other| alike(other, missing)) {
+                why += &format!("; there is \"{alike}\", and case matters");
+            } else if missing.device.contains("?api-version") {
+                why += "; in the user name a slash is missing before the \"?\"";
+            }
+            return Err(Refused::new(NOT_AUTHORIZED, Code::DeviceNotFound, why));
+        };
+        let mut both = [(&device, parent), (name, entry)].into_iter();
+        let disabled = both.find(|(_, entry)| !entry.identity.enabled);
+        let disabled = disabled.map(|(who, entry)| {
+            let reason = entry.identity.status_reason.as_deref();
+            let reason = reason
+                .map(|reason| format!(": {reason:?}"))
+                .unwrap_or_default();
+            let why = format!("{who} is disabled in the registry{reason}");
+            Refused::new(NOT_AUTHORIZED, Code::DeviceDisabled, why)
+        });
+        let registered = Registered {
+            authentication: entry.identity.authentication.clone(),
+            generation: entry.identity.generation.clone(),
+        };
+        Ok((registered, disabled))
+    }
+}
+
+/// Whether only capitals and small letters tell the names apart.
+fn alike(one: &Name, other: &Name) -> bool {
+    let modules = match (&one.module, &other.module) {
+        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+        (None, None) => true,
+        _ => false,
+    };
+    modules && one.device.eq_ignore_ascii_case(&other.device)
+}
+
 /// A certificate with one of the registered thumbprints.
 fn check_thumbprint(
     registered: [Option<&str>; 2],
@@ -278,14 +308,6 @@ fn check_thumbprint(
     }
     certificate.check_dates(now)?;
     Ok(Accepted::Certificate)
-}
-
-/// What a token of a device or module has to be for.
-fn resource(host: &str, name: &Name) -> String {
-    match &name.module {
-        Some(module) => format!("{host}/devices/{}/modules/{module}", name.device),
-        None => format!("{host}/devices/{}", name.device),
-    }
 }
 
 /// Seconds of a fault as milliseconds.

@@ -2,7 +2,7 @@
 //! feedback about what became of them.
 //!
 //! A connection that subscribed with QoS 1 completes a message with its PUBACK. One that subscribed with QoS 0 has no
-//! word for it: its messages are complete when they are sent.
+//! word for it: its messages are complete when they are written.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     clock::Time,
+    connection::Connection,
     log::{Code, Level, Record},
     store::{self, Batch, Durable, Table},
 };
@@ -152,7 +153,7 @@ impl Hub {
         let mut batch = Batch::default();
         let mut state = self.lock();
         // What has expired makes room.
-        self.attend(&mut state, name, now, &mut batch);
+        let changed = self.attend(&mut state, name, now, &mut batch);
         let Some(entry) = state.entries.get_mut(name) else {
             return refused(Code::DeviceNotFound, format!("there is no device {name}"));
         };
@@ -161,6 +162,10 @@ impl Hub {
                 "{} messages wait for {name}, as many as its queue holds",
                 entry.inbox.len()
             );
+            if changed {
+                self.keep_inbox(&state, name, &mut batch);
+                drop(self.means.store.write(batch));
+            }
             drop(state);
             self.means.tell(
                 Record::warn(Code::QueueFull, &why)
@@ -177,21 +182,23 @@ impl Hub {
         Ok((sequence, self.means.store.write(batch)))
     }
 
-    /// The live connection's PUBACK of a message.
-    pub(crate) fn complete(&self, name: &Name, sequence: u64) -> Durable {
+    /// The live connection's PUBACK of a message, or that it was written with QoS 0.
+    pub(crate) fn complete(&self, name: &Name, connection: &Connection, sequence: u64) -> Durable {
         let now = self.means.clock.now();
         let mut batch = Batch::default();
         let mut state = self.lock();
-        let Some(entry) = state.entries.get_mut(name) else {
+        let entry = state.entries.get_mut(name);
+        let Some(entry) = entry.filter(|entry| entry.is_live(connection)) else {
             return Durable::DONE;
         };
-        let connection = entry.live.as_ref().map(|live| live.connection.id);
-        match entry.inbox.complete(sequence, connection) {
+        let done = entry.inbox.complete(sequence, Some(connection.id));
+        let mut changed = done.is_some();
+        match done {
             Some(message) => self.settled(&mut state, name, &message, Outcome::Success, &mut batch),
-            // The lock ran out, and the message is on its way again or has expired.
             None => {
-                let text =
-                    format!("message {sequence} was acknowledged too late: its lock was lost");
+                let text = format!(
+                    "message {sequence} was acknowledged, but it does not wait for that: it was purged"
+                );
                 self.means.tell(
                     Record::warn(Code::LockLost, text)
                         .host(&self.host)
@@ -199,20 +206,25 @@ impl Hub {
                 );
             }
         }
-        self.attend(&mut state, name, now, &mut batch);
-        self.keep_inbox(&state, name, &mut batch);
+        changed |= self.attend(&mut state, name, now, &mut batch);
+        if changed {
+            self.keep_inbox(&state, name, &mut batch);
+        }
         self.means.store.write(batch)
     }
 
-    /// The oldest message that is not locked, locked for a reader over HTTP; with the lock's token.
-    pub(crate) fn receive(&self, name: &Name) -> Option<(Queued, String)> {
+    /// The oldest message that is not locked, locked for a reader over HTTP; with the lock's token. The reader may be
+    /// told when what the look has changed is on the disk.
+    pub(crate) fn receive(&self, name: &Name) -> (Option<(Queued, String)>, Durable) {
         let now = self.means.clock.now();
         let mut batch = Batch::default();
         let mut state = self.lock();
-        self.attend(&mut state, name, now, &mut batch);
-        let entry = state.entries.get_mut(name)?;
+        let changed = self.attend(&mut state, name, now, &mut batch);
+        let Some(entry) = state.entries.get_mut(name) else {
+            return (None, Durable::DONE);
+        };
         let token = lock_token();
-        let until = now.plus(self.lock_millis());
+        let until = Some(now.plus(self.lock_millis()));
         let message = entry.inbox.ready().next().map(|message| {
             message.lock = Some(Lock {
                 until,
@@ -221,11 +233,13 @@ impl Hub {
             });
             message.clone()
         });
-        self.keep_inbox(&state, name, &mut batch);
-        // A lock is not kept, and what expired may expire again.
-        drop(self.means.store.write(batch));
+        // A lock is not kept.
+        if changed {
+            self.keep_inbox(&state, name, &mut batch);
+        }
         self.schedule(&mut state, name);
-        Some((message?, token))
+        let durable = self.means.store.write(batch);
+        (message.map(|message| (message, token)), durable)
     }
 
     /// Settles a message that was [received](Self::receive).
@@ -241,10 +255,14 @@ impl Hub {
         let now = self.means.clock.now();
         let mut batch = Batch::default();
         let mut state = self.lock();
-        self.attend(&mut state, name, now, &mut batch);
+        let changed = self.attend(&mut state, name, now, &mut batch);
         let inbox = state.entries.get_mut(name).map(|entry| &mut entry.inbox);
         let found = inbox.and_then(|inbox| Some((inbox.locked(token)?, inbox)));
         let Some((sequence, inbox)) = found else {
+            if changed {
+                self.keep_inbox(&state, name, &mut batch);
+                drop(self.means.store.write(batch));
+            }
             let why = "the message's lock was lost, or was never given out".to_owned();
             return Err(Rejected {
                 close: false,
@@ -356,16 +374,10 @@ impl Hub {
         let Some(entry) = state.entries.get_mut(name) else {
             return false;
         };
-        let mut gone: Vec<_> = entry
-            .inbox
-            .age(now)
-            .into_iter()
-            .map(|message| (message, Outcome::Expired))
-            .collect();
-        let (sent, waits) = self.deliver(entry, name, now);
-        gone.extend(sent.into_iter().map(|message| (message, Outcome::Success)));
-        for (message, outcome) in &gone {
-            self.settled(state, name, message, *outcome, batch);
+        let gone = entry.inbox.age(now);
+        let waits = self.deliver(entry, name);
+        for message in &gone {
+            self.settled(state, name, message, Outcome::Expired, batch);
         }
         self.schedule(state, name);
         if waits {
@@ -374,48 +386,38 @@ impl Hub {
         !gone.is_empty()
     }
 
-    /// Hands messages to the connection; gives those that are complete with that, and whether it was too slow for some.
-    fn deliver(&self, entry: &mut Entry, name: &Name, now: Time) -> (Vec<Queued>, bool) {
+    /// Hands messages to the connection; whether it was too slow for some.
+    fn deliver(&self, entry: &mut Entry, name: &Name) -> bool {
         let Some(live) = &entry.live else {
-            return (Vec::new(), false);
+            return false;
         };
         let Some(&qos) = entry.session.subscriptions.get(&Feature::CloudToDevice) else {
-            return (Vec::new(), false);
+            return false;
         };
-        let connection = live.connection.id;
-        let lock = Lock {
-            until: now.plus(self.lock_millis()),
-            connection: Some(connection),
-            token: String::new(),
-        };
-        let (mut sent, mut waits) = (Vec::new(), false);
         for message in entry.inbox.ready() {
             let down = Down::Publish {
                 topic: devicebound_topic(name, message),
                 payload: message.body.0.clone(),
                 qos,
-                settles: (qos > 0).then_some(message.sequence),
+                settles: Some(message.sequence),
+                redelivered: message.sent,
             };
             if !live.send(down) {
-                waits = true;
-                break;
+                return true;
             }
-            message.lock = Some(lock.clone());
-            sent.push(message.sequence);
+            message.sent |= qos > 0;
+            message.lock = Some(Lock {
+                until: None,
+                connection: Some(live.connection.id),
+                token: String::new(),
+            });
             self.tell_c2d(
                 Level::Info,
                 name,
                 format!("message {} was sent with QoS {qos}", message.sequence),
             );
         }
-        if qos > 0 {
-            return (Vec::new(), waits);
-        }
-        let inbox = &mut entry.inbox;
-        let sent = sent
-            .into_iter()
-            .filter_map(|sequence| inbox.complete(sequence, Some(connection)));
-        (sent.collect(), waits)
+        false
     }
 
     /// Tells what became of a message that has left the queue, and keeps it as feedback if that was asked for.

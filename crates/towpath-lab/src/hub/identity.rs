@@ -25,7 +25,7 @@ pub(crate) struct Identity {
     pub(crate) authentication: Authentication,
     pub(crate) enabled: bool,
     pub(crate) status_reason: Option<String>,
-    /// Grows with each change of the identity.
+    /// Grows with each change of the identity, from a number that an earlier one of this name did not have.
     pub(crate) etag: u64,
     /// Tells two devices of the same id apart, one of which was deleted.
     pub(crate) generation: String,
@@ -48,7 +48,7 @@ impl Identity {
             authentication,
             enabled: true,
             status_reason: None,
-            etag: 1,
+            etag: seed(),
             generation: generation(now),
             status_updated: NEVER,
             last_activity: NEVER,
@@ -76,6 +76,29 @@ fn generation(now: Time) -> String {
     let _ = openssl::rand::rand_bytes(&mut random);
     let digits = u16::from_be_bytes(random) % 10_000;
     format!("{}{digits:04}", now.since(NEVER))
+}
+
+/// Where to begin to count, so that what comes after another of the same name is not taken for it.
+pub(super) fn seed() -> u64 {
+    let mut random = [0; 4];
+    // Without random numbers it begins at 1, as it would without a seed.
+    let _ = openssl::rand::rand_bytes(&mut random);
+    u64::from(u32::from_be_bytes(random)).max(1)
+}
+
+/// A thumbprint as 40 or 64 hexadecimal digits in capitals; it may be written with colons and blanks.
+pub(super) fn thumbprint(text: &str) -> Result<String, String> {
+    let plain = text.chars().filter(|c| !matches!(c, ':' | ' '));
+    let plain = plain.collect::<String>().to_ascii_uppercase();
+    if !plain.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Err("it is not hexadecimal".into());
+    }
+    match plain.len() {
+        40 | 64 => Ok(plain),
+        digits => Err(format!(
+            "it has {digits} hexadecimal digits; SHA-1 has 40, SHA-256 has 64"
+        )),
+    }
 }
 
 /// Where an identity came from.

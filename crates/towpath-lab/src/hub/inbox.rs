@@ -1,9 +1,11 @@
 //! A device's queue of cloud-to-device messages, as a state machine without hub or store.
 //!
 //! Takes in messages, deliveries and settlements, with the time; gives out what is to be delivered, and feedback on
-//! messages that asked for it. A delivered message is locked until it is settled, its lock runs out or its connection
-//! ends; then it is delivered again. Only an explicit abandon counts as a delivery that failed, and MQTT has no word
-//! for it: a device that never acknowledges gets a message again and again until it expires.
+//! messages that asked for it. A message that was delivered over MQTT is locked until it is acknowledged or its
+//! connection ends: MQTT 3.1.1 has it sent again on the next connection only. One that was received over HTTP is locked
+//! until it is settled or its lock runs out. Then it is delivered again. Only an explicit abandon counts as a delivery
+//! that failed, and MQTT has no word for it: a device that never acknowledges gets a message on each connection until it
+//! expires, which a locked one does not.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,6 +38,9 @@ pub(crate) struct Queued {
     pub(crate) expires: Time,
     /// How often it was abandoned.
     pub(crate) deliveries: u32,
+    /// A connection was sent it with QoS 1: the next one is told that it may have it already.
+    #[serde(default)]
+    pub(crate) sent: bool,
     pub(crate) properties: BTreeMap<String, String>,
     pub(crate) system: BTreeMap<String, String>,
     #[serde(flatten)]
@@ -48,7 +53,8 @@ pub(crate) struct Queued {
 /// What keeps a delivered message from being delivered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lock {
-    pub(crate) until: Time,
+    /// `None`: until its connection ends.
+    pub(crate) until: Option<Time>,
     /// Of the connection that it was sent to; `None`: received over HTTP.
     pub(crate) connection: Option<u64>,
     /// What it is settled by over HTTP.
@@ -120,6 +126,7 @@ impl Inbox {
             enqueued: now,
             expires: now.plus(message.ttl.unwrap_or(ttl).max(0)),
             deliveries: 0,
+            sent: false,
             properties: message.properties,
             system: message.system,
             body: Body(message.payload),
@@ -131,7 +138,8 @@ impl Inbox {
     /// Takes out what has expired, and ends locks that have run out.
     pub(crate) fn age(&mut self, now: Time) -> Vec<Queued> {
         for message in &mut self.queue {
-            message.lock.take_if(|lock| lock.until <= now);
+            let over = |lock: &mut Lock| lock.until.is_some_and(|until| until <= now);
+            message.lock.take_if(over);
         }
         // A locked message is in a device's hands: it is settled or unlocked first.
         self.take(|message| message.lock.is_none() && message.expires <= now)
@@ -191,6 +199,7 @@ impl Inbox {
     pub(crate) fn moved(mut self) -> Self {
         for message in &mut self.queue {
             message.lock = None;
+            message.sent = false;
         }
         self.due = None;
         self
@@ -203,13 +212,11 @@ impl Inbox {
 
     /// When the next message expires or the next lock runs out.
     pub(crate) fn next_due(&self) -> Option<Time> {
-        let due = |message: &Queued| {
-            message
-                .lock
-                .as_ref()
-                .map_or(message.expires, |lock| lock.until)
+        let due = |message: &Queued| match &message.lock {
+            None => Some(message.expires),
+            Some(lock) => lock.until,
         };
-        self.queue.iter().map(due).min()
+        self.queue.iter().filter_map(due).min()
     }
 
     fn take(&mut self, out: impl Fn(&Queued) -> bool) -> Vec<Queued> {

@@ -19,18 +19,23 @@ pub(crate) enum Down {
         payload: Bytes,
         /// 0 or 1.
         qos: u8,
-        /// The number of the cloud-to-device message that its PUBACK completes.
+        /// The number of the cloud-to-device message that is complete with its PUBACK, or with QoS 0 when it is written.
         settles: Option<u64>,
+        /// An earlier connection was sent it and did not acknowledge it.
+        redelivered: bool,
     },
     /// The hub ends the connection.
     Close { code: Code, why: String },
 }
 
+/// The hub's end of the channel to a connection.
+pub(super) type Sender = mpsc::Sender<Down>;
+
 /// A live connection.
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) connection: Arc<Connection>,
-    pub(crate) down: mpsc::Sender<Down>,
+    pub(crate) down: Sender,
     pub(crate) since: Time,
     /// When it is closed because its token has expired.
     pub(crate) expires: Option<Time>,

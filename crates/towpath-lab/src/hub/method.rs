@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Down, Hub, Name, session::Feature};
+use super::{Down, Hub, Name, State, identity::seed, session::Feature};
 use crate::{
     config::MethodAnswer,
     fault::Kind,
@@ -23,12 +23,23 @@ use crate::{
 const WAITING: usize = 10_000;
 
 /// Calls that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Methods {
+    /// The next request id. It does not begin where an earlier start of the lab did: a device may still answer that one.
     next: u64,
     waiting: HashMap<(Name, String), oneshot::Sender<(i32, Bytes)>>,
     /// Told when a client subscribes to methods.
     pub(crate) ready: Arc<Notify>,
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        Self {
+            next: seed(),
+            waiting: HashMap::new(),
+            ready: Arc::default(),
+        }
+    }
 }
 
 /// Why a call has no answer.
@@ -54,11 +65,22 @@ impl Failed {
 struct Waiting<'a> {
     hub: &'a Hub,
     key: (Name, String),
+    /// It was answered, or failed: who asked is still there.
+    over: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.hub.lock().methods.waiting.remove(&self.key);
+        if !self.over {
+            let (name, rid) = &self.key;
+            let text = format!("the caller of a method ($rid={rid}) went away before the answer");
+            self.hub.means.tell(
+                Record::warn(Code::ClientClosed, text)
+                    .host(&self.hub.host)
+                    .device(name.to_string()),
+            );
+        }
     }
 }
 
@@ -67,8 +89,8 @@ impl Hub {
     /// is away, `response` how long for its answer.
     ///
     /// # Errors
-    /// 404 without such a device, or when it is away or has not subscribed (404103); 413 with a payload that is too
-    /// large; 504 without an answer in time.
+    /// 404 without such a device, or when it is away or has not subscribed (404103); 413 with a payload or an answer that
+    /// is too large; 504 without an answer in time.
     pub(crate) async fn invoke(
         &self,
         name: &Name,
@@ -118,7 +140,7 @@ impl Hub {
             return Err(Failed::new(413, Code::TooLarge, why));
         }
         let by = Instant::now() + connect;
-        let (waiting, answer) = loop {
+        let (mut waiting, answer) = loop {
             let ready = Arc::clone(&self.lock().methods.ready);
             let ready = ready.notified();
             tokio::pin!(ready);
@@ -134,6 +156,7 @@ impl Hub {
             }
         };
         let answer = tokio::time::timeout(response, answer).await;
+        waiting.over = true;
         drop(waiting);
         match answer {
             Ok(Ok((status, body))) => Ok((status, self.read_answer(&body)?)),
@@ -161,7 +184,7 @@ impl Hub {
             return Err(Failed::new(
                 404,
                 Code::DeviceNotFound,
-                format!("there is no device or module {name:?}"),
+                format!("there is no device or module \"{name}\""),
             ));
         };
         let Some(live) = &entry.live else {
@@ -178,7 +201,7 @@ impl Hub {
                 format!("{WAITING} calls wait already"),
             ));
         }
-        methods.next += 1;
+        methods.next = methods.next.wrapping_add(1);
         let rid = format!("{:x}", methods.next);
         let lost = self
             .means
@@ -191,6 +214,7 @@ impl Hub {
                 payload: body.clone(),
                 qos,
                 settles: None,
+                redelivered: false,
             });
         if !sent {
             let why = format!("{name} is too slow to take the call");
@@ -199,10 +223,23 @@ impl Hub {
         let (answered, answer) = oneshot::channel();
         let key = (name.clone(), rid);
         methods.waiting.insert(key.clone(), answered);
-        Ok(Some((Waiting { hub: self, key }, answer)))
+        let waiting = Waiting {
+            hub: self,
+            key,
+            over: false,
+        };
+        Ok(Some((waiting, answer)))
     }
 
     fn read_answer(&self, body: &[u8]) -> Result<Json, Failed> {
+        let most = self.limits.method_bytes;
+        if body.len() > most {
+            let why = format!(
+                "the device's answer has {} bytes; {most} are allowed",
+                body.len()
+            );
+            return Err(Failed::new(413, Code::TooLarge, why));
+        }
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Json::Null);
         }
@@ -232,13 +269,13 @@ impl Hub {
         }
         delivered
     }
+}
 
+impl State {
     /// The device's connection is over: whoever waits for its answers is told.
-    pub(crate) fn methods_lost(&self, name: &Name) {
-        self.lock()
-            .methods
-            .waiting
-            .retain(|(waiting, _), _| waiting != name);
+    pub(super) fn lose_methods(&mut self, name: &Name) {
+        let waiting = &mut self.methods.waiting;
+        waiting.retain(|(waiting, _), _| waiting != name);
     }
 }
 

@@ -33,10 +33,11 @@ use openssl::x509::X509;
 
 pub(crate) use self::{
     admit::{Admitted, Hello, Refused},
+    credentials::Accepted,
     devicebound::{Devicebound, Settle, look_after},
     identity::{Authentication, Identity, NEVER, Origin, Policy},
     inbox::{C2d, Inbox, Queued},
-    live::{Down, Live},
+    live::{Down, Live, WAITING},
     method::Methods,
     open::policies,
     provisioned::{Arrival, Data},
@@ -45,7 +46,13 @@ pub(crate) use self::{
     throttle::Throttles,
     twin::{Answer, Twin},
 };
-use crate::{config, key::Key, shared::Means, store};
+use crate::{
+    config,
+    connection::Connection,
+    key::Key,
+    shared::Means,
+    store::{self, Batch, Table},
+};
 
 /// A device, or a module of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +83,21 @@ impl Name {
             &self.device,
             self.module.as_deref().unwrap_or_default(),
         ])
+    }
+
+    /// What a token of it is for.
+    pub(crate) fn resource(&self, host: &str) -> String {
+        match &self.module {
+            Some(module) => format!("{host}/devices/{}/modules/{module}", self.device),
+            None => format!("{host}/devices/{}", self.device),
+        }
+    }
+
+    /// Takes everything that the store has of it out.
+    fn forget(&self, host: &str, batch: &mut Batch) {
+        for table in [Table::Identity, Table::Twin, Table::Inbox, Table::Session] {
+            batch.delete(table, self.key(host));
+        }
     }
 }
 
@@ -126,6 +148,23 @@ pub(crate) struct State {
     /// Calls that wait for a device's answer.
     pub(crate) methods: Methods,
     devicebound: Devicebound,
+}
+
+impl State {
+    /// Whether this is the connection that the device or module has at the moment.
+    fn is_live(&self, name: &Name, connection: &Connection) -> bool {
+        let entry = self.entries.get(name);
+        entry.is_some_and(|entry| entry.is_live(connection))
+    }
+
+    /// A device with its modules.
+    fn family(&self, device: &str) -> Vec<Name> {
+        self.entries
+            .range(Name::device(device)..)
+            .take_while(|(name, _)| name.device == device)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
 }
 
 impl Hub {

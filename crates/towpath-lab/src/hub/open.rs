@@ -19,7 +19,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     Authentication, Entry, Hub, Identity, Inbox, Name, Policy, Session, State, Telemetry,
-    Throttles, Twin, identity::Origin, registry::check_id,
+    Throttles, Twin,
+    identity::{Origin, thumbprint},
+    registry::check_id,
+    telemetry,
 };
 use crate::{
     Error,
@@ -127,6 +130,7 @@ struct Declared<'a> {
     /// Where it stands, for errors.
     at: String,
     enabled: bool,
+    edge: bool,
     x509_ca: bool,
     keys: [&'a Option<Key>; 2],
     thumbprints: [&'a Option<String>; 2],
@@ -143,11 +147,12 @@ impl<'a> Declared<'a> {
             let modules = device.modules.iter().map(|module| Self {
                 name: Name::module(&device.id, &module.id),
                 at: format!("{at}: module {:?}", module.id),
-                enabled: true,
-                x509_ca: false,
+                enabled: !module.disabled,
+                edge: false,
+                x509_ca: module.x509_ca,
                 keys: [&module.primary_key, &module.secondary_key],
                 thumbprints: [&module.primary_thumbprint, &module.secondary_thumbprint],
-                tags: Map::new(),
+                tags: module.tags.clone(),
                 desired: &module.desired,
             });
             let modules: Vec<_> = modules.collect();
@@ -155,6 +160,7 @@ impl<'a> Declared<'a> {
                 name: Name::device(&device.id),
                 at,
                 enabled: !device.disabled,
+                edge: device.edge,
                 x509_ca: device.x509_ca,
                 keys: [&device.primary_key, &device.secondary_key],
                 thumbprints: [&device.primary_thumbprint, &device.secondary_thumbprint],
@@ -214,25 +220,6 @@ impl<'a> Declared<'a> {
     /// What is remembered of the declaration of its twin.
     fn twin(&self) -> Json {
         json!({ "tags": self.tags, "properties": { "desired": self.desired } })
-    }
-
-    fn says_nothing_of_its_twin(&self) -> bool {
-        self.tags.is_empty() && self.desired.is_empty()
-    }
-}
-
-/// A thumbprint as 40 or 64 hexadecimal digits in capitals; it may be written with colons and blanks.
-fn thumbprint(text: &str) -> Result<String, String> {
-    let plain = text.chars().filter(|c| !matches!(c, ':' | ' '));
-    let plain = plain.collect::<String>().to_ascii_uppercase();
-    if !plain.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Err("it is not hexadecimal".into());
-    }
-    match plain.len() {
-        40 | 64 => Ok(plain),
-        digits => Err(format!(
-            "it has {digits} hexadecimal digits; SHA-1 has 40, SHA-256 has 64"
-        )),
     }
 }
 
@@ -307,7 +294,11 @@ impl Hub {
         }
         let store = &means.store;
         let mut cas = vec![own.clone()];
-        for path in &config.device_cas {
+        for path in config
+            .device_cas
+            .iter()
+            .filter(|path| !config::is_lab_ca(path))
+        {
             cas.extend(certificates(&host, path)?);
         }
         let meta = store.load::<Json>(Table::Meta)?;
@@ -316,11 +307,14 @@ impl Hub {
             ..State::default()
         };
         state.devicebound.load(&host, &meta);
+        let meta: HashMap<_, _> = meta.into_iter().collect();
+        let mark = meta.get(&telemetry::mark_key(&host)).and_then(Json::as_u64);
         let hub = Self {
             policies: policies(&host, &config.policies, STANDARD, store)?,
             telemetry: Telemetry::open(
                 &host,
                 config.limits.telemetry_kept,
+                mark,
                 store,
                 means.clock.now(),
             )?,
@@ -335,7 +329,6 @@ impl Hub {
         };
         let declared = Declared::all(config)?;
         hub.forget_undeclared(&declared);
-        let meta: HashMap<_, _> = meta.into_iter().collect();
         for one in &declared {
             hub.declare(one, &meta)?;
         }
@@ -370,10 +363,7 @@ impl Hub {
         let mut batch = Batch::default();
         for name in gone {
             entries.remove(&name);
-            let key = name.key(&self.host);
-            for table in [Table::Identity, Table::Twin, Table::Inbox, Table::Session] {
-                batch.delete(table, key.clone());
-            }
+            name.forget(&self.host, &mut batch);
             batch.delete(Table::Meta, self.declaration_key(&name));
         }
         // The next start would find the same.
@@ -388,12 +378,14 @@ impl Hub {
         let mut state = self.lock();
         let old = state.entries.get(&one.name).map(|entry| &entry.identity);
         let authentication = one.authentication(old.map(|old| &old.authentication))?;
-        let known = old.is_some();
         let mut identity = match old {
             Some(old) => old.clone(),
             None => Identity::new(authentication.clone(), Origin::Config, now),
         };
-        if identity.authentication != authentication || identity.enabled != one.enabled {
+        if identity.authentication != authentication
+            || identity.enabled != one.enabled
+            || identity.edge != one.edge
+        {
             identity.etag = identity.etag.saturating_add(1);
         }
         if identity.enabled != one.enabled {
@@ -401,10 +393,24 @@ impl Hub {
         }
         identity.authentication = authentication;
         identity.enabled = one.enabled;
+        identity.edge = one.edge;
         identity.origin = Origin::Config;
         batch.put(Table::Identity, key.clone(), &identity);
+        // In one batch: a declaration that is remembered was applied.
+        let declaration = self.declaration_key(&one.name);
+        let same = meta.get(&declaration) == Some(&one.twin());
+        batch.put(Table::Meta, declaration, &one.twin());
         match state.entries.get_mut(&one.name) {
-            Some(entry) => entry.identity = identity,
+            Some(entry) => {
+                entry.identity = identity;
+                if !same {
+                    let declared = entry
+                        .twin
+                        .declare(&one.tags, one.desired, &self.limits, now);
+                    declared.map_err(|twin| wrong(&one.at, twin.why))?;
+                    batch.put(Table::Twin, key, &entry.twin);
+                }
+            }
             None => {
                 let twin = Twin::declared(&one.tags, one.desired, &self.limits, now)
                     .map_err(|twin| wrong(&one.at, twin.why))?;
@@ -419,17 +425,8 @@ impl Hub {
                 state.entries.insert(one.name.clone(), entry);
             }
         }
-        let declaration = self.declaration_key(&one.name);
-        let same = meta.get(&declaration) == Some(&one.twin());
-        batch.put(Table::Meta, declaration, &one.twin());
         // The next start would do the same.
         drop(self.means.store.write(batch));
-        drop(state);
-        if known && !same && !one.says_nothing_of_its_twin() {
-            let patched = self.patch_twin(&one.name, &one.twin(), None, false);
-            let (_, durable) = patched.map_err(|twin| wrong(&one.at, twin.why))?;
-            drop(durable);
-        }
         Ok(())
     }
 

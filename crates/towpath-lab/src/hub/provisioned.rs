@@ -6,8 +6,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Authentication, Down, Entry, Hub, Identity, Inbox, Name, Session, Twin, identity::Origin,
-    twin::Wrong,
+    Authentication, Entry, Hub, Identity, Inbox, Name, Session, Twin, identity::Origin, twin::Wrong,
 };
 use crate::{
     log::{Code, Record},
@@ -65,41 +64,41 @@ impl Hub {
         self.lock().entries.contains_key(&Name::device(device))
     }
 
+    /// Why a device that comes in by a group is kept out: who signs for a group must not get the credentials of a
+    /// device that somebody else has declared. An enrolment of its own names the device, and has its way.
+    pub(crate) fn keeps_out(&self, device: &str, individual: bool) -> Option<String> {
+        let state = self.lock();
+        let entry = state.entries.get(&Name::device(device))?;
+        let by = match entry.identity.origin {
+            Origin::Config => "the config",
+            Origin::Registry => "the registry's API",
+            Origin::Provisioning => return None,
+        };
+        (!individual).then(|| {
+            format!(
+                "{} has a device {device} already that {by} declared, and a group's enrolment does not replace its \
+                 credentials; delete the device, or give it an individual enrolment",
+                self.host
+            )
+        })
+    }
+
     /// Takes a device with its modules out, whose connections end. `None` if it is not there.
     pub(crate) fn depart(&self, device: &str, batch: &mut Batch) -> Option<Carried> {
         let name = Name::device(device);
         let mut state = self.lock();
-        let family: Vec<_> = state
-            .entries
-            .range(name.clone()..)
-            .take_while(|(one, _)| one.device == device)
-            .map(|(one, _)| one.clone())
-            .collect();
-        if family.first() != Some(&name) {
+        if !state.entries.contains_key(&name) {
             return None;
         }
+        let why = format!("{name} was assigned to another hub");
         let mut carried = Vec::new();
-        for name in family {
-            let Some(mut entry) = state.entries.remove(&name) else {
-                continue;
-            };
-            if let Some(live) = entry.live.take() {
-                let why = format!("{name} was assigned to another hub");
-                // Who has too much waiting to be told is told by the end of its channel.
-                live.send(Down::Close {
-                    code: Code::DeviceNotFound,
-                    why,
-                });
+        for name in self.cut(&mut state, &name, Code::DeviceNotFound, &why, batch) {
+            if let Some(entry) = state.entries.remove(&name) {
+                name.forget(&self.host, batch);
+                carried.push((name, entry.identity, entry.twin, entry.inbox));
             }
-            for table in [Table::Identity, Table::Twin, Table::Inbox, Table::Session] {
-                batch.delete(table, name.key(&self.host));
-            }
-            carried.push((name, entry.identity, entry.twin, entry.inbox));
         }
         drop(state);
-        for (name, ..) in &carried {
-            self.methods_lost(name);
-        }
         let text = format!("{device} was assigned to another hub and is gone from this one");
         self.means.tell(
             Record::info(Code::Registry, text)
@@ -153,14 +152,27 @@ impl Hub {
             entry.inbox = Inbox::default();
             batch.delete(Table::Inbox, name.key(&self.host));
         }
+        let mut replaced = None;
         if entry.identity.authentication != arrival.authentication {
+            replaced = Some(format!(
+                "{device} is known by {} from now on, and not by {} any more: the provisioning service says so",
+                in_words(&arrival.authentication),
+                in_words(&entry.identity.authentication)
+            ));
             entry.identity.authentication = arrival.authentication;
             entry.identity.etag = entry.identity.etag.saturating_add(1);
         }
         batch.put(Table::Identity, name.key(&self.host), &entry.identity);
         batch.put(Table::Twin, name.key(&self.host), &entry.twin);
+        if let Some(why) = &replaced {
+            self.cut(&mut state, &name, Code::IotHubUnauthorized, why, &mut batch);
+        }
         let durable = self.means.store.write(batch);
         drop(state);
+        if let Some(why) = replaced {
+            let record = Record::warn(Code::Registry, why);
+            self.means.tell(record.host(&self.host).device(device));
+        }
         self.tell_arrival(device, made, reset);
         durable
     }
@@ -176,5 +188,21 @@ impl Hub {
                 .host(&self.host)
                 .device(device),
         );
+    }
+}
+
+/// For the log: no key.
+fn in_words(authentication: &Authentication) -> String {
+    match authentication {
+        Authentication::Sas { .. } => "symmetric keys".into(),
+        Authentication::SelfSigned { primary, secondary } => {
+            let both: Vec<_> = primary
+                .iter()
+                .chain(secondary)
+                .map(String::as_str)
+                .collect();
+            format!("the thumbprint {}", both.join(" or "))
+        }
+        Authentication::CertificateAuthority => "a certificate of a CA".into(),
     }
 }

@@ -6,7 +6,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Authentication, Down, Entry, Hub, Identity, Inbox, Name, Session, State, Twin};
+use super::{
+    Authentication, Down, Entry, Hub, Identity, Inbox, Name, Session, State, Twin,
+    identity::thumbprint,
+};
 use crate::{
     key::Key,
     log::{Code, Record},
@@ -139,16 +142,13 @@ impl Wanted {
 
 impl Proof {
     fn read(json: &Json) -> Result<Option<Self>, String> {
-        let thumbprint = |which: &str| {
+        let text = |which: &str| {
             let value = json
                 .pointer(&format!("/x509Thumbprint/{which}"))?
                 .as_str()?;
             (!value.is_empty()).then(|| value.to_owned())
         };
-        let (first, second) = (
-            thumbprint("primaryThumbprint"),
-            thumbprint("secondaryThumbprint"),
-        );
+        let (first, second) = (text("primaryThumbprint"), text("secondaryThumbprint"));
         let kind = match json.get("type").and_then(Json::as_str) {
             Some(kind) => kind,
             None if first.is_some() || second.is_some() => "selfSigned",
@@ -164,9 +164,13 @@ impl Proof {
             if first.is_none() && second.is_none() {
                 return Err("authentication.x509Thumbprint: type selfSigned needs one".into());
             }
+            let read = |text: Option<String>| {
+                let read = text.as_deref().map(thumbprint).transpose();
+                read.map_err(|why| format!("authentication.x509Thumbprint: {why}"))
+            };
             return Ok(Some(Self::SelfSigned {
-                primary: first.as_deref().map(digits).transpose()?,
-                secondary: second.as_deref().map(digits).transpose()?,
+                primary: read(first)?,
+                secondary: read(second)?,
             }));
         }
         if kind.eq_ignore_ascii_case("certificateAuthority") {
@@ -217,21 +221,6 @@ fn key(json: &Json, which: &str) -> Result<Option<Key>, String> {
         })
     };
     text.map(read).transpose()
-}
-
-/// A thumbprint as hexadecimal digits only.
-fn digits(text: &str) -> Result<String, String> {
-    let plain: String = text
-        .chars()
-        .filter(|c| !matches!(c, ':' | ' '))
-        .collect::<String>()
-        .to_ascii_uppercase();
-    let fits = matches!(plain.len(), 40 | 64) && plain.chars().all(|c| c.is_ascii_hexdigit());
-    if fits {
-        Ok(plain)
-    } else {
-        Err("authentication.x509Thumbprint: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits".into())
-    }
 }
 
 impl Hub {
@@ -325,17 +314,16 @@ impl Hub {
             identity.managed_by = wanted.managed_by;
         }
         identity.etag = identity.etag.saturating_add(1);
-        if !enabled {
-            entry.cut(Code::DeviceDisabled, format!("{name} was disabled"), now);
-        }
-        let json = entry.identity_json(name);
         let mut batch = Batch::default();
         batch.put(Table::Identity, name.key(&self.host), &entry.identity);
+        if !enabled {
+            let why = format!("{name} was disabled");
+            self.cut(&mut state, name, Code::DeviceDisabled, &why, &mut batch);
+        }
+        let entry = state.entries.get(name);
+        let json = entry.map_or(Json::Null, |entry| entry.identity_json(name));
         let durable = self.means.store.write(batch);
         drop(state);
-        if !enabled {
-            self.methods_lost(name);
-        }
         let status = if enabled { "enabled" } else { "disabled" };
         self.told(
             name,
@@ -346,33 +334,59 @@ impl Hub {
 
     /// Deletes a device with its modules, or a module.
     pub(crate) fn remove(&self, name: &Name, etag: Option<&str>) -> Result<Durable, Refused> {
-        let now = self.means.clock.now();
         let mut state = self.lock();
         let entry = state
             .entries
             .get(name)
             .ok_or_else(|| Refused::absent(name))?;
         entry.matches(name, etag)?;
-        let gone = match &name.module {
-            Some(_) => vec![name.clone()],
-            None => state.family(&name.device),
-        };
         let mut batch = Batch::default();
+        let why = format!("{name} was deleted");
+        let gone = self.cut(&mut state, name, Code::DeviceNotFound, &why, &mut batch);
         for name in &gone {
-            if let Some(mut entry) = state.entries.remove(name) {
-                entry.cut(Code::DeviceNotFound, format!("{name} was deleted"), now);
-            }
-            for table in [Table::Identity, Table::Twin, Table::Inbox, Table::Session] {
-                batch.delete(table, name.key(&self.host));
-            }
+            state.entries.remove(name);
+            name.forget(&self.host, &mut batch);
         }
         let durable = self.means.store.write(batch);
         drop(state);
         for name in &gone {
-            self.methods_lost(name);
             self.told(name, format!("{} {name} was deleted", kind(name)));
         }
         Ok(durable)
+    }
+
+    /// Ends the connections of a module, or of a device and its modules, which have no way in without it. Gives whom
+    /// that concerns.
+    pub(super) fn cut(
+        &self,
+        state: &mut State,
+        name: &Name,
+        code: Code,
+        why: &str,
+        batch: &mut Batch,
+    ) -> Vec<Name> {
+        let now = self.means.clock.now();
+        let all = match &name.module {
+            Some(_) => vec![name.clone()],
+            None => state.family(&name.device),
+        };
+        for name in &all {
+            let Some(entry) = state.entries.get_mut(name) else {
+                continue;
+            };
+            let Some(live) = entry.part(now) else {
+                continue;
+            };
+            // A connection that has too much waiting to take the word ends because its sender is gone.
+            live.send(Down::Close {
+                code,
+                why: why.to_owned(),
+            });
+            batch.put(Table::Identity, name.key(&self.host), &entry.identity);
+            state.lose_methods(name);
+            self.schedule(state, name);
+        }
+        all
     }
 
     /// The hub ends the connection of a device or module; `false` if it has none.
@@ -474,17 +488,6 @@ impl Hub {
     }
 }
 
-impl State {
-    /// A device with its modules.
-    fn family(&self, device: &str) -> Vec<Name> {
-        self.entries
-            .range(Name::device(device)..)
-            .take_while(|(name, _)| name.device == device)
-            .map(|(name, _)| name.clone())
-            .collect()
-    }
-}
-
 impl Entry {
     fn matches(&self, name: &Name, etag: Option<&str>) -> Result<(), Refused> {
         let Some(wanted) = etag.map(|etag| etag.trim().trim_matches('"')) else {
@@ -496,15 +499,6 @@ impl Entry {
         }
         let why = format!("the etag of {name} is {have:?} by now, not {wanted:?}");
         Err(Refused::new(Code::PreconditionFailed, why))
-    }
-
-    /// Ends the connection, if there is one.
-    fn cut(&mut self, code: Code, why: String, now: crate::clock::Time) {
-        // A connection that has too much waiting to take the word ends because its sender is gone.
-        if let Some(live) = self.live.take() {
-            self.identity.connection_state_updated = now;
-            live.send(Down::Close { code, why });
-        }
     }
 
     /// The identity as the REST API has it, keys included.

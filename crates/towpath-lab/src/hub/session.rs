@@ -38,10 +38,10 @@ pub(crate) struct Session {
 impl Session {
     /// A connection with or without clean session takes it up; `false` if there was nothing to take up.
     pub(super) fn resume(&mut self, clean: bool, lost: bool) -> bool {
-        if lost || clean {
+        let present = self.kept && !lost && !clean;
+        if !present {
             self.subscriptions.clear();
         }
-        let present = self.kept && !lost && !clean;
         self.kept = !clean;
         present
     }
@@ -66,11 +66,7 @@ impl Hub {
         let mut state = self.lock();
         let entry = state.entries.get_mut(name);
         let Some(entry) = entry.filter(|entry| entry.is_live(connection)) else {
-            return Err(Rejected {
-                close: true,
-                code: Code::LinkStolen,
-                why: format!("{name} has another connection by now, or was deleted"),
-            });
+            return Err(Rejected::stolen(name));
         };
         let subscriptions = &mut entry.session.subscriptions;
         if !subscriptions.contains_key(&feature) && subscriptions.len() >= most {
@@ -96,11 +92,12 @@ impl Hub {
         Ok(granted)
     }
 
-    /// Gives a subscription up.
-    pub(crate) fn unsubscribe(&self, name: &Name, feature: Feature) {
+    /// Gives a subscription of the live connection up.
+    pub(crate) fn unsubscribe(&self, name: &Name, connection: &Connection, feature: Feature) {
         let mut batch = Batch::default();
         let mut state = self.lock();
-        let Some(entry) = state.entries.get_mut(name) else {
+        let entry = state.entries.get_mut(name);
+        let Some(entry) = entry.filter(|entry| entry.is_live(connection)) else {
             return;
         };
         if entry.session.subscriptions.remove(&feature).is_some() {

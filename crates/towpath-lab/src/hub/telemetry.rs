@@ -2,7 +2,11 @@
 //!
 //! Takes in what a device published; gives out when it is on the disk, so that it can be acknowledged. The newest are
 //! kept, at most `limits.telemetry_kept` of them and at most [`KEPT_BYTES`]; the oldest go first. Here a message costs
-//! one allocation or two and no lock of the hub's but for the time of the device's last activity.
+//! few allocations and no lock of the hub's but for the time of the device's last activity.
+//!
+//! Readers see a message at once, the disk has it a little later. So that a number that somebody has seen never becomes
+//! that of another message, a mark far ahead of the last number is on the disk first: a lab that was killed goes on
+//! behind the mark, one that was ended goes on with the next number.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,8 +31,9 @@ use crate::{
 /// How many bytes of messages are kept.
 const KEPT_BYTES: usize = 64 << 20;
 
-/// Bytes that a message takes besides its own, for the sum above.
+/// Bytes that a message takes besides its own, and each of its properties, for the sum above.
 const OVERHEAD: usize = 256;
+const PROPERTY: usize = 100;
 
 /// How many messages a listener may be behind.
 const BEHIND: usize = 1024;
@@ -37,6 +42,15 @@ const BEHIND: usize = 1024;
 const PIECE: usize = 4096;
 
 const DAY: i64 = 24 * 3600 * 1000;
+
+/// How far ahead of the last number the mark is put. The next mark is written when half of it is used, long before the
+/// writer can be so many messages behind.
+const AHEAD: u64 = 1 << 20;
+
+/// System properties that only the hub says, by the names of the real one's, and those of the bag that would be them.
+const CONNECTION_DEVICE: &str = "iothub-connection-device-id";
+const CONNECTION_MODULE: &str = "iothub-connection-module-id";
+const CLAIMED: [&str; 2] = ["connection-device-id", "connection-module-id"];
 
 /// What a device published.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +67,17 @@ impl Incoming {
     /// What counts for the limit: body, values of system properties, names and values of the application's.
     fn size(&self) -> usize {
         super::inbox::size(&self.properties, &self.system, &self.payload)
+    }
+}
+
+impl Rejected {
+    /// A connection that is not the live one has no say any more.
+    pub(super) fn stolen(name: &Name) -> Self {
+        Self {
+            close: true,
+            code: Code::LinkStolen,
+            why: format!("{name} has another connection by now, or was deleted"),
+        }
     }
 }
 
@@ -95,8 +120,19 @@ impl Message {
         }
     }
 
+    /// What counts for the day's quota.
+    fn size(&self) -> usize {
+        let own = [CONNECTION_DEVICE, CONNECTION_MODULE].iter();
+        let own: usize = own
+            .filter_map(|name| Some(self.system.get(*name)?.len()))
+            .sum();
+        super::inbox::size(&self.properties, &self.system, &self.body.0).saturating_sub(own)
+    }
+
+    /// About how much memory it takes.
     fn bytes(&self) -> usize {
-        super::inbox::size(&self.properties, &self.system, &self.body.0) + OVERHEAD
+        let properties = self.properties.len() + self.system.len();
+        self.size() + OVERHEAD + PROPERTY * properties
     }
 }
 
@@ -111,6 +147,8 @@ pub(crate) struct Telemetry {
 struct Ring {
     /// The number of the last message.
     last: u64,
+    /// What the mark on the disk is, or will be before the numbers reach the one before it.
+    mark: u64,
     bytes: usize,
     kept: VecDeque<Arc<Message>>,
     /// The day of the quota since 1970, and what is used of it.
@@ -122,9 +160,21 @@ fn key(host: &str, sequence: u64) -> String {
     store::key(&[host, &format!("{sequence:020}")])
 }
 
+/// The key of the mark in [`Table::Meta`].
+pub(super) fn mark_key(host: &str) -> String {
+    store::key(&["telemetry", host])
+}
+
 impl Telemetry {
-    /// Reads what is kept. What was used of the day's quota is what is still kept of this day.
-    pub(super) fn open(host: &str, most: usize, store: &Store, now: Time) -> Result<Self, Error> {
+    /// Reads what is kept, and waits until the next mark is on the disk. What was used of the day's quota is what is
+    /// still kept of this day.
+    pub(super) fn open(
+        host: &str,
+        most: usize,
+        mark: Option<u64>,
+        store: &Store,
+        now: Time,
+    ) -> Result<Self, Error> {
         let prefix = store::key(&[host, ""]);
         let mut ring = Ring {
             day: now.as_millis().div_euclid(DAY),
@@ -135,13 +185,23 @@ impl Telemetry {
             if key.starts_with(&prefix) {
                 ring.last = ring.last.max(message.sequence);
                 if message.enqueued.as_millis().div_euclid(DAY) == ring.day {
-                    ring.used += pieces(message.bytes() - OVERHEAD);
+                    ring.used = ring.used.saturating_add(pieces(message.size()));
                 }
                 ring.push(Arc::new(message));
                 ring.shrink(host, most, &mut batch);
             }
         }
-        drop(store.write(batch));
+        ring.last = ring.last.max(mark.unwrap_or_default());
+        ring.put_mark(host, &mut batch);
+        let (written, done) = std::sync::mpsc::channel();
+        let durable = store.write_then(batch, move || {
+            let _ = written.send(());
+        });
+        if !durable.is_done() {
+            done.recv().map_err(|_| Error::Store {
+                why: "nothing can be written".into(),
+            })?;
+        }
         Ok(Self {
             ring: Mutex::new(ring),
             told: broadcast::channel(BEHIND).0,
@@ -155,10 +215,9 @@ impl Telemetry {
     /// Messages that are kept with a number above `after`, oldest first, of a device or `device/module` or of all.
     pub(crate) fn since(&self, after: u64, of: Option<&str>, limit: usize) -> Vec<Arc<Message>> {
         let ring = self.lock();
-        // The numbers have no gaps but may begin anywhere.
-        let first = ring.kept.front().map_or(0, |message| message.sequence);
-        let skip =
-            usize::try_from(after.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let skip = ring
+            .kept
+            .partition_point(|message| message.sequence <= after);
         let wanted = |message: &&Arc<Message>| of.is_none_or(|of| message.is_of(of));
         ring.kept
             .iter()
@@ -202,6 +261,12 @@ impl Ring {
         self.kept.push_back(message);
     }
 
+    /// Puts the mark ahead of the last number.
+    fn put_mark(&mut self, host: &str, batch: &mut Batch) {
+        self.mark = self.last.saturating_add(AHEAD);
+        batch.put(Table::Meta, mark_key(host), &self.mark);
+    }
+
     /// Lets the oldest go.
     fn shrink(&mut self, host: &str, most: usize, batch: &mut Batch) {
         while self.kept.len() > most || self.bytes > KEPT_BYTES {
@@ -231,7 +296,34 @@ fn pieces(size: usize) -> u64 {
     size.div_ceil(PIECE).max(1) as u64
 }
 
+/// Nothing is published any more: the next start goes on with the next number.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let mut batch = Batch::default();
+        batch.put(
+            Table::Meta,
+            mark_key(&self.host),
+            &self.telemetry.lock().last,
+        );
+        // The store writes what it was given before it ends.
+        drop(self.means.store.write(batch));
+    }
+}
+
 impl Hub {
+    /// Stores a message that the live connection of a device or module published.
+    pub(crate) fn publish(
+        &self,
+        name: &Name,
+        connection: &Connection,
+        incoming: Incoming,
+    ) -> Result<Durable, Rejected> {
+        if !self.lock().is_live(name, connection) {
+            return Err(Rejected::stolen(name));
+        }
+        self.telemetry(name, connection, incoming)
+    }
+
     /// Stores a message of a device or module. It may be acknowledged when it is on the disk.
     pub(crate) fn telemetry(
         &self,
@@ -269,6 +361,13 @@ impl Hub {
         }
         let now = self.means.clock.now();
         self.active(name, now);
+        let mut system = incoming.system;
+        // Who sent it is the hub's to say.
+        system.retain(|name, _| !CLAIMED.contains(&name.as_str()));
+        system.insert(CONNECTION_DEVICE.into(), name.device.clone());
+        if let Some(module) = &name.module {
+            system.insert(CONNECTION_MODULE.into(), module.clone());
+        }
         let mut message = Message {
             sequence: 0,
             enqueued: now,
@@ -276,7 +375,7 @@ impl Hub {
             module: name.module.clone(),
             connection,
             properties: incoming.properties,
-            system: incoming.system,
+            system,
             body: Body(incoming.payload),
         };
         let store = &self.means.store;
@@ -294,6 +393,9 @@ impl Hub {
                 key(&self.host, message.sequence),
                 &message,
             );
+            if ring.mark.saturating_sub(ring.last) < AHEAD / 2 {
+                ring.put_mark(&self.host, &mut batch);
+            }
         }
         let message = Arc::new(message);
         ring.push(Arc::clone(&message));

@@ -13,6 +13,7 @@ use super::{Hub, Name};
 use crate::{
     clock::Time,
     config::Limits,
+    connection::Connection,
     fault::Kind,
     log::{Code, Record},
 };
@@ -90,17 +91,17 @@ impl Throttles {
 }
 
 impl Hub {
-    /// Counts a message of a device; gives how long the device has to wait for it to be taken, if it has to.
-    pub(crate) fn telemetry_delay(&self, name: &Name) -> Option<Duration> {
-        let (rate, disk) = (
-            self.rate_delay(name),
-            disk_delay(self.means.store.waiting()),
-        );
-        rate.max(disk)
+    /// How long a client has to wait because what others and it have sent waits for the disk, if it has to.
+    pub(crate) fn disk_delay(&self) -> Option<Duration> {
+        disk_delay(self.means.store.waiting())
     }
 
-    fn rate_delay(&self, name: &Name) -> Option<Duration> {
-        let fault = self.slowed(name);
+    /// Counts a message of a device; gives how long the device has to wait for it to be taken, if it has to. A message
+    /// that waits for the fault's rate is one that the fault was done to.
+    pub(crate) fn telemetry_delay(&self, name: &Name, connection: &Connection) -> Option<Duration> {
+        let faults = &self.means.faults;
+        let fault = faults.meant(Kind::Throttle, connection);
+        let fault = fault.map(|value| value.number());
         let rate = fault.unwrap_or_else(|| u64::from(self.limits.telemetry_per_s));
         if rate == 0 && fault.is_none() {
             return None;
@@ -119,26 +120,26 @@ impl Hub {
             }
             (wait, tell)
         });
-        if tell {
-            self.tell_throttled(
-                name,
-                fault.is_some(),
-                format!(
-                    "more than {rate} messages a second: this one waits {} ms",
-                    wait / 1000
-                ),
-            );
+        let wait = u64::try_from(wait).ok().filter(|wait| *wait > 0)?;
+        if fault.is_some() {
+            faults.strike(Kind::Throttle, connection);
         }
-        u64::try_from(wait)
-            .ok()
-            .filter(|wait| *wait > 0)
-            .map(Duration::from_micros)
+        if tell {
+            let text = format!(
+                "more than {rate} messages a second: this one waits {} ms",
+                wait / 1000
+            );
+            self.tell_throttled(name, connection, fault.is_some(), text);
+        }
+        Some(Duration::from_micros(wait))
     }
 
     /// Counts a twin request; `false`: it has to be answered with 429.
-    pub(crate) fn twin_admitted(&self, name: &Name) -> bool {
-        if self.slowed(name).is_some() {
-            self.tell_throttled(name, true, "twin requests are answered with 429".into());
+    pub(crate) fn twin_admitted(&self, name: &Name, connection: &Connection) -> bool {
+        let faults = &self.means.faults;
+        if faults.strike(Kind::Throttle, connection).is_some() {
+            let text = "a twin request is answered with 429".into();
+            self.tell_throttled(name, connection, true, text);
             return false;
         }
         let rate = u64::from(self.limits.twins_per_s);
@@ -150,28 +151,17 @@ impl Hub {
             .throttles
             .with(|rates| rates.twins.wait(rate, now, 0).is_ok());
         if !admitted {
-            self.tell_throttled(
-                name,
-                false,
-                format!("more than {rate} twin requests a second"),
-            );
+            let text = format!("more than {rate} twin requests a second");
+            self.tell_throttled(name, connection, false, text);
         }
         admitted
     }
 
-    /// The rate of the fault, where it is on for this device.
-    fn slowed(&self, name: &Name) -> Option<u64> {
-        let value =
-            self.means
-                .faults
-                .standing(Kind::Throttle, &self.host, Some(&name.to_string()))?;
-        Some(value.number())
-    }
-
-    fn tell_throttled(&self, name: &Name, fault: bool, text: String) {
+    fn tell_throttled(&self, name: &Name, connection: &Connection, fault: bool, text: String) {
         let mut record = Record::warn(Code::Throttled, text)
             .host(&self.host)
-            .device(name.to_string());
+            .device(name.to_string())
+            .connection(connection.id);
         if fault {
             record = record.fault(Kind::Throttle.id());
         }

@@ -221,13 +221,34 @@ pub(crate) fn twin_answer(status: u16, rid: &str, version: Option<u64>) -> Strin
 /// What the topics of changes of desired properties begin with.
 pub(crate) const DESIRED_CHANGES: &str = "$iothub/twin/PATCH/properties/desired/";
 
-/// A topic for a text that people read: what a client sends may be 64 kB long.
-pub(crate) fn shortened(topic: &str) -> String {
+/// What a client sent, for a text that people read: it may be 64 kB long, and it may be what nobody may read.
+pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 120;
-    match topic.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}...", topic.get(..end).unwrap_or_default()),
-        None => format!("{topic:?}"),
+    if is_secret(text) {
+        return "(a token or connection string, which is not shown)".into();
     }
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}...", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
+
+/// Whether a text is a token, a key or a connection string, or has one in it. They get where a user name, a client id or
+/// a topic belongs when somebody swaps two fields.
+pub(crate) fn is_secret(text: &str) -> bool {
+    const SIGNS: [&str; 4] = ["SharedAccessKey", "SharedAccessSignature", "sig=", "sig%3d"];
+    let has = |sign: &str| {
+        let mut parts = text.as_bytes().windows(sign.len());
+        parts.any(|part| part.eq_ignore_ascii_case(sign.as_bytes()))
+    };
+    SIGNS.into_iter().any(has) || ends_with_key(text)
+}
+
+/// Whether a text ends with what can be a key: base64 of 16 bytes or more that ends with its padding.
+fn ends_with_key(text: &str) -> bool {
+    let is_digit = |b: &u8| b.is_ascii_alphanumeric() || b"+/".contains(b);
+    let digits = text.trim_end_matches('=');
+    digits.len() < text.len() && digits.bytes().rev().take_while(is_digit).count() >= 22
 }
 
 #[cfg(test)]
@@ -385,6 +406,31 @@ mod tests {
         assert_eq!(shortened("a\n"), "\"a\\n\"");
         let long = shortened(&"ö".repeat(1000));
         assert!(long.ends_with("\"...") && long.chars().count() < 130);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for text in [
+            "HostName=h;DeviceId=d;SharedAccessKey=x",
+            "sharedaccesssignature sr=h%2Fdevices%2Fd&se=1",
+            "sr=h&SIG=x&se=1",
+            "sr%3Dh%26sig%3Dx",
+            "bGFiLWRldmljZS1rZXktMDEyMzQ1Njc4OWFiY2RlZg==",
+            "hub/bGFiLWRl/ml+ZS1rZXktMDEyMzQ1Njc4OWFiY2RlZg==",
+        ] {
+            assert!(is_secret(text), "{text}");
+            assert!(shortened(text).starts_with("(a token"), "{text}");
+        }
+        for text in [
+            "",
+            "=",
+            "hub/dev1/?api-version=2021-04-12",
+            "devices/dev1/messages/events/design=1",
+            "localhost/dev1/?api-version=",
+            &format!("{}=", "é".repeat(43)),
+        ] {
+            assert!(!is_secret(text), "{text}");
+        }
     }
 
     proptest! {

@@ -5,7 +5,10 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{Name, topic::shortened};
+use super::{
+    Name,
+    topic::{is_secret, shortened},
+};
 
 /// What a user name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +32,16 @@ impl<'a> UserName<'a> {
         let host = segments.next().unwrap_or_default();
         let device = segments.next().unwrap_or_default();
         let module = segments.next().filter(|module| !module.is_empty());
+        let form = "{hub}/{device}/?api-version=2021-04-12, or {hub}/{device}/{module}/?..";
+        // Also one of the right form is none: what are read as host and ids would be shown as such.
+        if is_secret(ids) {
+            return Err(format!(
+                "a token or connection string stands where the user name belongs, which is {form}"
+            ));
+        }
         if host.is_empty() || device.is_empty() || segments.next().is_some() {
-            let form = "{hub}/{device}/?api-version=2021-04-12, or {hub}/{device}/{module}/?..";
-            return Err(if text.contains("SharedAccessSignature") {
-                format!("the user name has a token in it, which is the password; it is {form}")
-            } else {
-                format!("the user name {} has not the form {form}", shortened(text))
-            });
+            let shown = shortened(text);
+            return Err(format!("the user name {shown} has not the form {form}"));
         }
         let mut read = Self {
             host,
@@ -158,6 +164,23 @@ mod tests {
             "/?api-version=1",
         ] {
             assert!(UserName::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_none() {
+        for text in [
+            "SharedAccessSignature sr=hub%2Fdevices%2Fd&sig=c2VjcmV0&se=1",
+            "HostName=hub;DeviceId=d;SharedAccessKey=c2Vj/cmV0",
+            "hub/SharedAccessKey=c2VjcmV0/?api-version=2021-04-12",
+            "hub/bGFi/c2VjZS1rZXktMDEyMzQ1Njc4OWFiY2RlZg==",
+        ] {
+            let why = UserName::parse(text).expect_err(text);
+            assert!(
+                why.starts_with("a token or connection string stands"),
+                "{why}"
+            );
+            assert!(!why.contains("c2Vj"), "{why}");
         }
     }
 

@@ -23,7 +23,11 @@ use super::{
 };
 use crate::{
     config::{KeepAlive0, Limits},
-    hub::{Hello, Hub, Refused, topic::shortened},
+    hub::{
+        Hello, Hub, Refused,
+        registry::check_id,
+        topic::{is_secret, shortened},
+    },
     log::{Code, Level, Record},
 };
 
@@ -76,6 +80,8 @@ impl Connect {
 
     /// The first packet.
     pub(super) fn take(&mut self, line: &mut Line, frame: &Frame<'_>) -> Outcome {
+        // However long its answer takes, CONNECT has come.
+        line.timers.connect_came();
         let connect = match decode(frame) {
             Ok(connect) => connect,
             Err(refusal) => return refuse(line, refusal),
@@ -100,6 +106,12 @@ impl Connect {
             let hub = Arc::clone(hub);
             return self.admit_to_hub(line, &hub, connect);
         }
+        if is_secret(user_name) {
+            let why = "a token or connection string stands where the user name belongs, which is \
+                       {hub}/{device}/?api-version=2021-04-12 for a hub, and \
+                       {idScope}/registrations/{id}/api-version=2019-03-31 for a provisioning service";
+            return Err(refused(4, Code::ArgumentInvalid, why));
+        }
         if is_registration(user_name) {
             return self.admit_to_dps(line, connect);
         }
@@ -119,7 +131,8 @@ impl Connect {
             known.join(", "),
             server_name.unwrap_or("not sent"),
         );
-        Err(refused(5, Code::HubNotFound, why))
+        // Server unavailable: it can't be told from a hub that is not there yet.
+        Err(refused(3, Code::HubNotFound, why))
     }
 
     fn admit_to_hub(
@@ -249,8 +262,10 @@ fn is_registration(user_name: &str) -> bool {
 /// Who the client says it is, for faults and texts. It may claim anything.
 fn identify(line: &Line, connect: &packet::Connect<'_>) {
     let id = connect.client_id;
-    // Device and module have 128 characters each at most.
-    let device = (!id.is_empty() && id.len() <= 300).then_some(id);
+    // What can't be a device or a module, 128 characters each, is not taken for one.
+    let mut ids = id.splitn(3, '/');
+    let fits = ids.by_ref().take(2).all(|id| check_id(id).is_ok()) && ids.next().is_none();
+    let device = (fits && !is_secret(id)).then_some(id);
     let user_name = connect.user_name.unwrap_or_default();
     let hub = line.lab.hub(host(user_name)).map(|hub| &hub.host);
     let dps = line.lab.dps.as_ref().filter(|_| is_registration(user_name));

@@ -171,6 +171,27 @@ impl Conversation {
                 }
             }
         }
+        if self.line.output.stuck_at().is_some_and(|at| at <= now) {
+            self.stuck();
+        }
+    }
+
+    /// The client takes nothing of what is sent.
+    fn stuck(&mut self) {
+        let faults = self.line.connection.ladder().faults;
+        if faults.contains(&Kind::Drip.id()) {
+            // It is given a byte now and then only.
+            self.line.output.excuse(self.line.now);
+        } else {
+            let end = End::new(Code::ClosedRemotely, Output::stuck());
+            self.line.end(end);
+        }
+    }
+
+    /// When to look at the times again.
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        let times = [self.line.timers.next(), self.line.output.stuck_at()];
+        times.into_iter().flatten().min()
     }
 
     /// Whether a packet may be given now.

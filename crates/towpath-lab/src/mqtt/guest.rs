@@ -6,10 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc::{self, error::TryRecvError},
+    time::Instant,
+};
 use towpath_proto::mqtt::{
     QoS, Version,
-    packet::{Packet, PacketId, Publish, Suback, Subscribe, Unsubscribe},
+    packet::{Kind as PacketKind, Packet, PacketId, Publish, Suback, Subscribe, Unsubscribe},
     property::Properties,
     topic::TopicName,
 };
@@ -106,24 +109,50 @@ impl Guest {
             line.tell(Record::warn(Code::IotHubUnauthorized, text.clone()));
             line.end(End::new(Code::ClosedRemotely, text));
         }
-        // A client that acknowledges nothing keeps the hub's word from being heard.
-        if self.window.is_full() && self.down.is_closed() {
-            while let Ok(down) = self.down.try_recv() {
-                if let Down::Close { code, why } = down {
-                    line.end(End::new(code, why));
+        let blocked = self.is_blocked(line);
+        if blocked {
+            self.search(line);
+        }
+        self.expires.is_some() || blocked
+    }
+
+    /// Whether nothing can be taken from the hub: the client reads nothing, or acknowledges nothing.
+    fn is_blocked(&self, line: &Line) -> bool {
+        !line.output.has_room() || self.window.is_full()
+    }
+
+    /// Looks whether the hub's word that the connection is to end is behind messages that can't be sent.
+    fn search(&mut self, line: &mut Line) {
+        let gone = self.down.is_closed();
+        // Who is let go is sent nothing more, so that the rest need not be kept.
+        while gone || !self.window.is_searched() {
+            match self.down.try_recv() {
+                Ok(down) => {
+                    if let Some(message) = arrived(line, down).filter(|_| !gone) {
+                        self.window.wait(message);
+                    }
+                }
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    line.end(End::new(None, "the hub has let the connection go"));
+                    return;
                 }
             }
-            line.end(End::new(None, "the hub has let the connection go"));
         }
-        self.expires.is_some() || self.window.is_full()
     }
 
     /// A packet of the client.
     pub(super) fn take(&mut self, line: &mut Line, frame: &Frame<'_>) {
+        if frame.header.kind != PacketKind::Pingreq
+            && let Some(delay) = self.hub.disk_delay()
+        {
+            // Nearly everything else is kept, also what is not acknowledged.
+            line.timers.hold(line.now + delay);
+        }
         match Packet::decode_body(&frame.header, frame.body, Version::V311) {
             Err(invalid) => line.end(End::invalid(invalid)),
             Ok(Packet::Publish(publish)) => self.publish(line, &publish),
-            Ok(Packet::Puback(ack)) => self.acknowledged(line, ack.packet_id),
+            Ok(Packet::Puback(ack)) => self.acknowledged(ack.packet_id),
             Ok(Packet::Subscribe(subscribe)) => self.subscribe(line, &subscribe),
             Ok(Packet::Unsubscribe(unsubscribe)) => self.unsubscribe(line, &unsubscribe),
             Ok(other) => common(line, &other),
@@ -177,12 +206,12 @@ impl Guest {
             system,
             payload: Bytes::copy_from_slice(publish.payload),
         };
-        let delay = self.hub.telemetry_delay(&self.name);
+        let delay = self.hub.telemetry_delay(&self.name, &self.connection);
         let due = delay.and_then(|delay| line.now.checked_add(delay));
         if let Some(due) = due {
             line.timers.hold(due);
         }
-        match self.hub.telemetry(&self.name, &self.connection, incoming) {
+        match self.hub.publish(&self.name, &self.connection, incoming) {
             Ok(durable) => acknowledge(line, publish.packet_id, durable, due),
             Err(Rejected { close, code, why }) => {
                 if close {
@@ -225,27 +254,30 @@ impl Guest {
             Some((status, code, why)) => {
                 Answer::refused(status, code, why, self.hub.means.clock.now())
             }
-            None if !self.hub.twin_admitted(&self.name) => {
+            None if !self.hub.twin_admitted(&self.name, &self.connection) => {
                 let why = "too many twin requests a second";
                 Answer::refused(429, Code::Throttled, why, self.hub.means.clock.now())
             }
             None => match patch {
-                Some(patch) => self.hub.report(&self.name, patch),
-                None => self.hub.twin_get(&self.name),
+                Some(patch) => self.hub.report(&self.name, &self.connection, patch),
+                None => self.hub.twin_get(&self.name, &self.connection),
             },
         };
-        if !self.has_subscribed(Feature::TwinAnswers) {
+        let reply = if self.has_subscribed(Feature::TwinAnswers) {
+            let topic = topic::twin_answer(answer.status, rid, answer.version);
+            message(&topic, &answer.body)
+        } else {
             let text = "a twin request came, but its answer is lost: the client has not \
                         subscribed to $iothub/twin/res/#";
             line.tell(Record::warn(Code::TwinChanged, text));
-            return;
-        }
-        let topic = topic::twin_answer(answer.status, rid, answer.version);
-        if let Some(bytes) = message(&topic, &answer.body) {
+            None
+        };
+        let reply = reply.map_or(Reply::Nothing, |bytes| {
             self.connection.down.fetch_add(1, Ordering::Relaxed);
-            line.output
-                .reply(Reply::Packet(bytes), answer.durable, None);
-        }
+            Reply::Packet(bytes)
+        });
+        // Also a change whose answer is lost counts as owed until it is on the disk.
+        line.output.reply(reply, answer.durable, None);
     }
 
     fn has_subscribed(&self, feature: Feature) -> bool {
@@ -307,7 +339,7 @@ impl Guest {
         }
         for filter in unsubscribe.iter() {
             if let Some(feature) = topic::filter(filter.as_str(), &self.name) {
-                self.hub.unsubscribe(&self.name, feature);
+                self.hub.unsubscribe(&self.name, &self.connection, feature);
                 let text = format!("{} was given up", shortened(filter.as_str()));
                 line.tell(Record::new(Level::Debug, Code::Subscribed, text));
             }
@@ -316,46 +348,43 @@ impl Guest {
     }
 
     /// The client has taken a message.
-    fn acknowledged(&mut self, line: &mut Line, id: PacketId) {
+    fn acknowledged(&mut self, id: PacketId) {
         if let Some(sequence) = self.window.acknowledged(id) {
             // The client is told nothing, so nobody waits for the disk.
-            drop(self.hub.complete(&self.name, sequence));
-        }
-        while let Some(message) = self.window.next() {
-            self.send(line, message);
+            drop(self.hub.complete(&self.name, &self.connection, sequence));
         }
     }
 
     /// Takes what the hub has for the client, as far as there is room.
     pub(super) fn poll_down(&mut self, line: &mut Line, context: &mut Context<'_>) {
-        while !line.is_over() && line.output.has_room() && !self.window.is_full() {
+        while !line.is_over() && line.output.has_room() {
+            // What waits was there before what is in the channel.
+            if let Some(message) = self.window.next() {
+                self.send(line, message);
+                continue;
+            }
+            if self.window.is_full() {
+                break;
+            }
             match self.down.poll_recv(context) {
                 Poll::Pending => return,
                 Poll::Ready(None) => {
                     line.end(End::new(None, "the hub has let the connection go"));
                 }
-                Poll::Ready(Some(Down::Close { code, why })) => line.end(End::new(code, why)),
-                Poll::Ready(Some(Down::Publish {
-                    topic,
-                    payload,
-                    qos,
-                    settles,
-                })) => {
-                    let message = Message {
-                        topic,
-                        payload,
-                        qos: qos.min(1),
-                        settles,
+                Poll::Ready(Some(down)) => {
+                    let Some(message) = arrived(line, down) else {
+                        return;
                     };
                     if message.qos == 1 && self.window.has_no_place() {
                         self.window.wait(message);
-                        line.timers.tick_from(line.now);
                     } else {
                         self.send(line, message);
                     }
                 }
             }
         }
+        // The end of the connection must not wait until there is room.
+        line.timers.tick_from(line.now);
     }
 
     fn send(&mut self, line: &mut Line, message: Message) {
@@ -376,7 +405,7 @@ impl Guest {
             && let Some(sequence) = message.settles
         {
             // There will be no PUBACK: sent is done.
-            drop(self.hub.complete(&self.name, sequence));
+            drop(self.hub.complete(&self.name, &self.connection, sequence));
         }
         if message.topic.starts_with(topic::DESIRED_CHANGES) {
             self.again(line, message);
@@ -393,6 +422,29 @@ impl Guest {
         let older = self.older.replace(message.clone()).unwrap_or(message);
         self.connection.down.fetch_add(1, Ordering::Relaxed);
         self.window.send(&older, 1, &mut line.output);
+    }
+}
+
+/// A message from the hub; its word that the connection is to end ends it.
+fn arrived(line: &mut Line, down: Down) -> Option<Message> {
+    match down {
+        Down::Publish {
+            topic,
+            payload,
+            qos,
+            settles,
+            redelivered,
+        } => Some(Message {
+            topic,
+            payload,
+            qos: qos.min(1),
+            settles,
+            redelivered,
+        }),
+        Down::Close { code, why } => {
+            line.end(End::new(code, why));
+            None
+        }
     }
 }
 

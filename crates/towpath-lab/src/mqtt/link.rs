@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 return Poll::Ready(Event::End);
             }
             let mut again = owed_much && !self.talk.line.output.owes_much();
-            again |= self.poll_write(context);
+            again |= self.poll_write(context, now);
             if let Some(request) = self.talk.request() {
                 return Poll::Ready(Event::Request(request));
             }
@@ -122,13 +122,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Whether packets can be taken again because there is room again.
-    fn poll_write(&mut self, context: &mut Context<'_>) -> bool {
+    fn poll_write(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
         let output = &mut self.talk.line.output;
         if output.is_idle() {
             return false;
         }
         let had_room = output.has_room();
-        match output.poll_write(&mut self.stream, context) {
+        match output.poll_write(&mut self.stream, context, now) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => !had_room,
             Poll::Ready(Err(error)) => {
@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Whether a time has come.
     fn poll_timer(&mut self, owed: Option<Instant>, context: &mut Context<'_>) -> bool {
-        let next = [self.talk.line.timers.next(), owed].into_iter().flatten();
+        let next = [self.talk.next_tick(), owed].into_iter().flatten();
         let Some(next) = next.min() else {
             return false;
         };
@@ -187,8 +187,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
         let (output, stream) = (&mut self.talk.line.output, &mut self.stream);
         let last = async {
-            std::future::poll_fn(|context| Poll::Ready(ready!(output.poll_write(stream, context))))
-                .await?;
+            let now = Instant::now();
+            std::future::poll_fn(|context| output.poll_write(stream, context, now)).await?;
             stream.shutdown().await
         };
         // Whether the last bytes arrive is not known anyway.

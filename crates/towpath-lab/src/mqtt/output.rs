@@ -7,6 +7,7 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{io::AsyncWrite, time::Instant};
@@ -27,6 +28,9 @@ const HIGH: usize = 64 << 10;
 const OWED: usize = 256;
 const OWED_BYTES: usize = 256 << 10;
 
+/// So long a client may take nothing although there is something for it.
+const STUCK: Duration = Duration::from_secs(60);
+
 /// What an idle connection may keep allocated.
 const SMALL: usize = 1024;
 
@@ -43,12 +47,14 @@ pub(super) enum Reply {
     Puback(PacketId),
     /// A packet as bytes.
     Packet(Vec<u8>),
+    /// Nothing is said, but what was asked for is not done before it is on the disk.
+    Nothing,
 }
 
 impl Reply {
     fn len(&self) -> usize {
         match self {
-            Self::Puback(_) => 0,
+            Self::Puback(_) | Self::Nothing => 0,
             Self::Packet(bytes) => bytes.len(),
         }
     }
@@ -67,6 +73,8 @@ pub(super) struct Output {
     owed_bytes: usize,
     /// Something was written that has to be flushed.
     unflushed: bool,
+    /// Since when the client takes nothing of it.
+    stuck: Option<Instant>,
     /// Nothing goes out any more: a fault swallows it.
     mute: bool,
 }
@@ -104,6 +112,7 @@ impl Output {
                 self.put(&Packet::Puback(Ack::success(*id)));
             }
             Reply::Packet(bytes) => self.put_bytes(bytes),
+            Reply::Nothing => {}
         }
     }
 
@@ -148,6 +157,22 @@ impl Output {
         self.bytes.is_empty() && !self.unflushed
     }
 
+    /// When the client has taken nothing for too long.
+    pub(super) fn stuck_at(&self) -> Option<Instant> {
+        self.stuck.map(|since| since + STUCK)
+    }
+
+    /// It is not the client that is slow: the time begins anew.
+    pub(super) fn excuse(&mut self, now: Instant) {
+        self.stuck = self.stuck.and(Some(now));
+    }
+
+    /// Why the connection ends when that time has come.
+    pub(super) fn stuck() -> String {
+        let seconds = STUCK.as_secs();
+        format!("the client took nothing for {seconds} s although there was something for it")
+    }
+
     /// Nothing goes out from now on.
     pub(super) fn mute(&mut self) {
         *self = Self {
@@ -158,6 +183,22 @@ impl Output {
 
     /// Writes what there is and flushes it.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+        now: Instant,
+    ) -> Poll<std::io::Result<()>> {
+        let before = self.written;
+        let written = self.poll_write_all(stream, context);
+        self.stuck = match written {
+            Poll::Pending if self.written == before => self.stuck.or(Some(now)),
+            Poll::Pending => Some(now),
+            Poll::Ready(_) => None,
+        };
+        written
+    }
+
+    fn poll_write_all<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         context: &mut Context<'_>,

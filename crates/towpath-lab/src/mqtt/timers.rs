@@ -83,6 +83,11 @@ impl Timers {
         }
     }
 
+    /// CONNECT is here.
+    pub(super) const fn connect_came(&mut self) {
+        self.connect_by = None;
+    }
+
     /// CONNECT is dealt with: the client may be silent for so long.
     pub(super) fn connected(&mut self, now: Instant, silence: Option<Silence>) {
         self.connect_by = None;

@@ -11,12 +11,16 @@ use towpath_proto::mqtt::{
 };
 
 use super::output::Output;
+use crate::hub;
 
 /// So many messages of QoS 1 may be unacknowledged.
 const FLYING: usize = 32;
 
 /// So many more may wait here; the others wait in the hub's channel.
 const WAITING: usize = 64;
+
+/// So many may wait here in all when the channel is searched for the hub's word that the connection is to end.
+const SEARCHED: usize = WAITING + hub::WAITING;
 
 /// A message for the client.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub(super) struct Message {
     pub(super) qos: u8,
     /// The cloud-to-device message that its PUBACK completes.
     pub(super) settles: Option<u64>,
+    /// It was sent before, on this connection or an earlier one, and not acknowledged.
+    pub(super) redelivered: bool,
 }
 
 /// Messages that were sent or wait.
@@ -41,6 +47,11 @@ impl Window {
     /// Whether no more messages are taken from the hub.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING
+    }
+
+    /// Whether not even a search of the channel may add to what waits.
+    pub(super) fn is_searched(&self) -> bool {
+        self.waiting.len() >= SEARCHED
     }
 
     /// Whether a message of QoS 1 has to wait.
@@ -70,10 +81,16 @@ impl Window {
         let packet_id = if message.qos == 0 {
             None
         } else {
+            // Who is sent a message anew owes the PUBACK of the new one only.
+            if message.settles.is_some() {
+                self.flying
+                    .retain(|(_, settles)| *settles != message.settles);
+            }
             Some(self.packet_id(message.settles))
         };
         let mut publish = Publish {
-            dup: false,
+            // [MQTT-3.3.1-2]: not with QoS 0.
+            dup: message.redelivered && packet_id.is_some(),
             qos: packet_id.map_or(QoS::AtMostOnce, |_| QoS::AtLeastOnce),
             retain: false,
             topic,
@@ -85,7 +102,6 @@ impl Window {
             if !output.put(&towpath_proto::mqtt::packet::Packet::Publish(publish)) {
                 return false;
             }
-            // [MQTT-3.3.1-2]: not with QoS 0.
             publish.dup = packet_id.is_some();
         }
         true
@@ -122,6 +138,7 @@ mod tests {
             payload: Bytes::new(),
             qos,
             settles: Some(settles),
+            redelivered: false,
         }
     }
 
@@ -144,6 +161,22 @@ mod tests {
         window.send(&message(1, 100), 1, &mut output);
         let second = PacketId::MIN.saturating_add(1);
         assert_eq!(window.acknowledged(second), Some(1));
+    }
+
+    #[test]
+    fn what_is_sent_again_has_one_place() {
+        let mut window = Window::default();
+        let mut output = Output::default();
+        let mut again = message(1, 7);
+        for _ in 0..FLYING {
+            window.send(&again, 1, &mut output);
+            again.redelivered = true;
+        }
+        assert_eq!(window.flying.len(), 1);
+        let old = PacketId::MIN;
+        assert_eq!(window.acknowledged(old), None);
+        let new = PacketId::new(FLYING as u16).expect("an identifier");
+        assert_eq!(window.acknowledged(new), Some(7));
     }
 
     #[test]

@@ -70,7 +70,10 @@ pub(super) fn whole(ladder: &Ladder, now: Time) -> Markup {
         div.conn-head {
             a.num href=(format!("/connections/{}", ladder.id)) { "#" (ladder.id) }
             (clock(&ladder.accepted))
-            @if let Some(device) = &ladder.device { (device_link(ladder.host.as_deref(), device)) }
+            @match &ladder.device {
+                Some(device) => (device_link(ladder.host.as_deref(), device)),
+                None => span.tag title="It has not come to CONNECT, where a client says who it is" { "nameless" },
+            }
             span.dim { (listener(ladder.listener)) " from " span.mono { (ladder.peer) } }
             (ladder::standing(ladder, now))
             span.dim.num { (ladder.up) " ↑ " (ladder.down) " ↓" }

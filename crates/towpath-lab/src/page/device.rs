@@ -1,5 +1,7 @@
 //! One device or module: its state, its ladders, its messages as they come, and what can be done to it.
 
+use std::net::SocketAddr;
+
 use maud::{Markup, html};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     live::{Line, Since},
     message, overview, twin,
 };
-use crate::{hub::Name, log::Record, shared::Shared};
+use crate::{connection::Ladder, hub::Name, log::Record, shared::Shared};
 
 /// How many earlier connections are shown.
 const EARLIER: usize = 20;
@@ -117,9 +119,7 @@ impl Page for Device {
 
 impl Device {
     fn ladders(&self, lab: &Shared) -> Markup {
-        let ladders = lab
-            .connections
-            .ladders(Some(&self.name.to_string()), EARLIER + 1);
+        let ladders = self.connections(lab);
         let now = lab.means.clock.now();
         html! {
             @match ladders.split_first() {
@@ -135,6 +135,23 @@ impl Device {
                 }
             }
         }
+    }
+
+    /// Its connections, newest first. What breaks below CONNECT has no name on it: while the device is away, those from
+    /// its address are shown too.
+    fn connections(&self, lab: &Shared) -> Vec<Ladder> {
+        let named = lab
+            .connections
+            .ladders(Some(&self.name.to_string()), EARLIER + 1);
+        let Some(newest) = named.first().filter(|newest| newest.ended.is_some()) else {
+            return named;
+        };
+        let Ok(peer) = newest.peer.parse::<SocketAddr>() else {
+            return named;
+        };
+        let mut all = lab.connections.nameless(peer.ip(), newest.id, EARLIER / 2);
+        all.extend(named);
+        all
     }
 
     fn messages(&self, lab: &Shared) -> Markup {

@@ -29,7 +29,7 @@ impl Page for Catalogue {
                 input #fault-filter .grow type="search" placeholder="id, name or words …" aria-label="Show only faults with these words" autocomplete="off" spellcheck="false";
                 button #all-off .quiet type="button" { "Switch all off" }
             }
-            div #faults-now { (now(&lab.means.faults.on())) }
+            div #faults-now data-faults { (now(&lab.means.faults.on())) }
             (scope(lab))
             div #faults data-faults { (table(&lab.means.faults.on(), None)) }
         })

@@ -38,7 +38,7 @@ use self::{
     layout::{Frame, Here},
     live::{Line, Since},
 };
-use crate::shared::Shared;
+use crate::{service, shared::Shared};
 
 /// A page, asked for with what stood in its address.
 trait Page: Sized + Send + 'static {
@@ -83,7 +83,8 @@ pub(crate) fn routes(lab: &Arc<Shared>) -> Router {
     pages
         .merge(assets::routes())
         .merge(lost)
-        .layer(middleware::from_fn(guard::check))
+        .layer(middleware::from_fn(service::guard))
+        .layer(middleware::map_response(guard::confine))
 }
 
 type Lab = State<Arc<Shared>>;

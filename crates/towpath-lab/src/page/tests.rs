@@ -124,8 +124,10 @@ async fn a_page_elsewhere_can_not_reach_it_by_a_name_of_its_own() {
     let lab = started(Config::for_tests()).await;
     let page = lab.page().expect("a page");
     for path in ["/", "/assets/lab.js", "/live/overview"] {
-        let answer = ask(page, &request(path, "lab.example", "")).await;
-        assert_eq!(answer.status, 403, "{path}");
+        for host in ["lab.example", "localhost.example", "192.0.2.1", ""] {
+            let answer = ask(page, &request(path, host, "")).await;
+            assert_eq!(answer.status, 403, "{path} at {host:?}");
+        }
     }
     lab.stop().await;
 }

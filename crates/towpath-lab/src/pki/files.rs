@@ -110,7 +110,10 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Erro
         path: path.to_owned(),
         source,
     };
-    let new = path.with_extension("new");
+    // Besides the file, under its whole name: a key and its certificate differ in the extension only.
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
     let mut file = create(&new, mode).map_err(wrong)?;
     file.write_all(content).map_err(wrong)?;
     file.sync_all().map_err(wrong)?;

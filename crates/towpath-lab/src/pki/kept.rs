@@ -56,6 +56,15 @@ impl Kept<'_> {
         })
     }
 
+    /// The key of the older certificate, or a new one. A start that is cut off between the two files then leaves a pair
+    /// that fits.
+    fn p256(old: Option<Ca>) -> Result<PKey<Private>, Error> {
+        Ok(match old {
+            Some(old) => old.key,
+            None => make::p256()?,
+        })
+    }
+
     pub(super) fn root(&self, name: &str, subject: &str, number: usize) -> Result<Ca, Error> {
         self.pair(
             name,
@@ -118,9 +127,9 @@ impl Kept<'_> {
         self.pair(
             "device-ca",
             |_| true,
-            |_| {
+            |old| {
                 let (subject, valid) = (unique("towpath lab devices")?, self.now.valid(CA_DAYS));
-                let key = make::p256()?;
+                let key = Self::p256(old)?;
                 Ok(make::ca(
                     &subject,
                     key,
@@ -135,10 +144,10 @@ impl Kept<'_> {
 
     pub(super) fn device_issuing(&self, root: &Ca) -> Result<Ca, Error> {
         let good = |ca: &Ca| is_below(&ca.certificate, root) && self.lasts(ca, DEVICE_DAYS);
-        self.pair("device-issuing", good, |_| {
+        self.pair("device-issuing", good, |old| {
             let subject = unique("towpath lab devices issuing")?;
             let valid = self.now.valid(CA_DAYS);
-            let key = make::p256()?;
+            let key = Self::p256(old)?;
             Ok(make::ca(
                 &subject,
                 key,

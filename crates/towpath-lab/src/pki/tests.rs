@@ -208,6 +208,25 @@ fn a_start_that_was_cut_off_is_mended_and_a_wrong_key_is_named() {
     assert!(why.contains("root.key"), "{why}");
 }
 
+/// A kill between the two files leaves the new key beside the old certificate: they have to fit.
+#[test]
+fn a_ca_that_is_renewed_keeps_its_key() {
+    let folder = Folder::new("renewed");
+    let config = Config::for_tests();
+    let open = |days: i64| Pki::open(Some(&folder.0), &config, now().plus(days * 86_400_000));
+    let file = |name: &str| std::fs::read(folder.0.join("certs").join(name)).expect("a file");
+    drop(open(0).expect("certificates"));
+    for name in ["device-issuing", "issuing"] {
+        let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
+        let before = (file(&key), file(&pem));
+        drop(open(6_900).expect("certificates"));
+        assert_eq!(file(&key), before.0, "{name}");
+        if name == "device-issuing" {
+            assert_ne!(file(&pem), before.1, "{name}");
+        }
+    }
+}
+
 #[test]
 fn an_own_certificate_is_shown_and_its_faults_are_named() {
     let folder = Folder::new("own");

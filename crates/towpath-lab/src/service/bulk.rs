@@ -4,8 +4,10 @@ use axum::http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::{
+    BODY,
     answer::{Answer, Refusal, answered, kept},
-    call::{Call, Content},
+    body::Unread,
+    call::Call,
 };
 use crate::{
     config::Right,
@@ -20,9 +22,9 @@ use crate::{
 /// How many there may be in a request.
 const MANY: usize = 100;
 
-pub(super) async fn post(call: Call, content: Content) -> Answer {
+pub(super) async fn post(call: Call, content: Unread) -> Answer {
     let hub = call.service(&[Right::RegistryWrite], "devices")?;
-    let Json::Array(all) = content.json()? else {
+    let Json::Array(all) = content.read(BODY).await?.json()? else {
         return Err(Refusal::invalid("the body has to be a list of devices"));
     };
     if all.is_empty() || all.len() > MANY {

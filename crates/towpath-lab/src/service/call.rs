@@ -3,12 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
+    extract::{FromRequestParts, Path, Query},
     http::{HeaderMap, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 use towpath_proto::Rung;
 
 use super::{
@@ -20,14 +18,13 @@ use crate::{
     config::Right,
     dps::Dps,
     fault::Kind,
-    hub::{Hub, Name, Policy},
+    hub::{Accepted, Hub, Name, Policy},
     log::Code,
     sas::Token,
     shared::Shared,
 };
 
-/// A request before it is known whether it may.
-#[derive(Debug)]
+/// A request before it is known whether it may. Not to be shown: the field `Authorization` and the query have secrets.
 pub(super) struct Call {
     pub(super) lab: Arc<Shared>,
     pub(super) caller: Caller,
@@ -226,6 +223,11 @@ impl Call {
         let token = self.authorization();
         let certificate = self.caller.certificate.as_ref();
         match hub.authenticate(name, token, certificate) {
+            Ok(Accepted::Token(_)) if self.struck(Kind::TokenExpired) => {
+                Err(Refusal::unauthorized(
+                    "the token is good, but a fault takes each device's token for expired",
+                ))
+            }
             Ok(_) => Ok(()),
             Err(refused) if refused.code == Code::DeviceDisabled => {
                 Err(Refusal::new(refused.code, refused.why))
@@ -239,21 +241,30 @@ impl Call {
     fn check_hub_faults(&self, hub: &Hub, name: Option<&Name>) -> Result<(), Refusal> {
         let connection = &self.caller.connection;
         connection.identify(Some(&hub.host), name.map(ToString::to_string).as_deref());
-        let faults = &self.lab.means.faults;
-        let struck = |kind| faults.strike(kind, connection).is_some();
-        let by = |code| Err(Refusal::new(code, "a fault on a switch says so"));
-        if struck(Kind::HubNotFound) {
+        let why = "a fault on a switch says so";
+        let by = |code| Err(Refusal::new(code, why));
+        if self.struck(Kind::HubNotFound) {
             return by(Code::HubNotFound);
         }
-        if struck(Kind::HubSuspended) {
+        if self.struck(Kind::HubSuspended) {
             return by(Code::HubSuspended);
         }
-        if struck(Kind::TokenExpired) {
-            return Err(Refusal::unauthorized(
-                "a fault on a switch takes each token for expired",
-            ));
+        if name.is_none() {
+            return Ok(());
+        }
+        if self.struck(Kind::DeviceUnknown) {
+            // As of a device that there is not: the caller is not told.
+            return Err(Refusal::unauthorized(why).code(Code::DeviceNotFound));
+        }
+        if self.struck(Kind::DeviceDisabled) {
+            return by(Code::DeviceDisabled);
         }
         Ok(())
+    }
+
+    fn struck(&self, kind: Kind) -> bool {
+        let faults = &self.lab.means.faults;
+        faults.strike(kind, &self.caller.connection).is_some()
     }
 
     /// The provisioning service, if the caller's policy there has the right.
@@ -312,38 +323,5 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Shared>> for At<T> {
             Ok(Path(path)) => Ok(Self(path)),
             Err(error) => Err(Refusal::invalid(format!("the path: {error}"))),
         }
-    }
-}
-
-/// A body that is no longer than the router permits.
-#[derive(Debug)]
-pub(super) struct Content(pub(super) Bytes);
-
-impl FromRequest<Arc<Shared>> for Content {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, lab: &Arc<Shared>) -> Result<Self, Refusal> {
-        match Bytes::from_request(request, lab).await {
-            Ok(body) => Ok(Self(body)),
-            Err(BytesRejection::FailedToBufferBody(error)) if error.status() == 413 => {
-                Err(Refusal::new(Code::TooLarge, "the body is too large"))
-            }
-            Err(error) => Err(Refusal::invalid(format!("the body: {error}"))),
-        }
-    }
-}
-
-impl Content {
-    pub(super) fn json(&self) -> Result<Json, Refusal> {
-        serde_json::from_slice(&self.0)
-            .map_err(|error| Refusal::invalid(format!("the body is no JSON: {error}")))
-    }
-
-    pub(super) fn object(&self) -> Result<Json, Refusal> {
-        let json = self.json()?;
-        if json.is_object() {
-            return Ok(json);
-        }
-        Err(Refusal::invalid("the body has to be an object of JSON"))
     }
 }

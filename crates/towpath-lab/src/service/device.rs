@@ -12,8 +12,10 @@ use openssl::base64;
 use serde_json::Value as Json;
 
 use super::{
+    BODY,
     answer::{Answer, Refusal, empty, kept},
-    call::{At, Call, Content},
+    body::{Content, Unread},
+    call::{At, Call},
 };
 use crate::hub::{Incoming, Name, Queued, Rejected, Settle};
 
@@ -39,25 +41,26 @@ fn rejected(rejected: Rejected) -> Refusal {
     Refusal::new(rejected.code, rejected.why)
 }
 
-pub(super) async fn telemetry(call: Call, At(id): At<String>, content: Content) -> Answer {
+pub(super) async fn telemetry(call: Call, At(id): At<String>, content: Unread) -> Answer {
     send(&call, &Name::device(id), content).await
 }
 
 pub(super) async fn telemetry_of_module(
     call: Call,
     At((id, module)): At<(String, String)>,
-    content: Content,
+    content: Unread,
 ) -> Answer {
     send(&call, &Name::module(id, module), content).await
 }
 
-async fn send(call: &Call, name: &Name, content: Content) -> Answer {
+async fn send(call: &Call, name: &Name, content: Unread) -> Answer {
     let hub = call.device(name)?;
+    let content = content.read(BODY).await?;
     let kind = call.header("content-type").unwrap_or_default();
     let messages = if kind.starts_with("application/vnd.microsoft.iothub.json") {
         batch(&content)?
     } else {
-        vec![single(call, content.0)]
+        vec![single(call, content.bytes)]
     };
     let mut last = None;
     for message in messages {
@@ -134,7 +137,9 @@ fn batch(content: &Content) -> Result<Vec<Incoming>, Refusal> {
 pub(super) async fn receive(call: Call, At(id): At<String>) -> Answer {
     let name = Name::device(id);
     let hub = call.device(&name)?;
-    Ok(match hub.receive(&name) {
+    let (message, durable) = hub.receive(&name);
+    kept(durable).await?;
+    Ok(match message {
         None => empty(StatusCode::NO_CONTENT),
         Some((message, token)) => received(&name, &message, &token),
     })

@@ -3,11 +3,13 @@
 
 mod answer;
 mod api;
+mod body;
 mod bulk;
 mod call;
 mod device;
 mod feedback;
 mod files;
+mod progress;
 mod provisioning;
 mod query;
 mod registry;
@@ -16,11 +18,12 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod twins;
+mod uploads;
 
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, Request, State},
     handler::Handler as _,
     middleware::{self, Next},
@@ -30,9 +33,15 @@ use axum::{
 
 use self::{
     answer::{Answer, Refusal},
+    body::Bodies,
     files::CONTAINER,
 };
-pub(crate) use self::{api::api, files::Uploads, serve::serve};
+pub(crate) use self::{
+    api::{api, guard},
+    progress::Progress,
+    serve::serve,
+    uploads::Uploads,
+};
 use crate::{
     certificate::ClientCertificate,
     connection::Connection,
@@ -66,6 +75,7 @@ pub(crate) fn rest(lab: &Arc<Shared>) -> Router {
         .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn_with_state(Arc::clone(lab), tell))
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(Extension(Bodies::default()))
         .with_state(Arc::clone(lab))
 }
 

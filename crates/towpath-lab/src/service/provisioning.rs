@@ -13,8 +13,10 @@ use openssl::base64;
 use serde_json::Value as Json;
 
 use super::{
+    BODY,
     answer::{Answer, Form, Refusal, answered, empty, kept, ok},
-    call::{At, Call, Content},
+    body::{Content, Unread},
+    call::{At, Call},
     query::Query,
     search::{CONTINUATION, page_size, paged},
 };
@@ -32,6 +34,9 @@ const SOURCES: [&str; 4] = [
     "registrations",
     "deviceRegistrations",
 ];
+
+/// Bytes of a registration that are read; how many of them are too many is said by the service.
+const REQUEST: usize = 96 << 10;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     let mut routes = Router::new();
@@ -119,9 +124,10 @@ async fn attestation(call: Call, kind: Kind, At(id): At<String>) -> Answer {
     })?))
 }
 
-async fn write(call: Call, kind: Kind, At(id): At<String>, content: Content) -> Answer {
+async fn write(call: Call, kind: Kind, At(id): At<String>, content: Unread) -> Answer {
     let dps = call.provisioning(Right::RegistryWrite, resource(kind))?;
-    let body = content.object().map_err(ours)?;
+    let body = content.read(BODY).await.and_then(|body| body.object());
+    let body = body.map_err(ours)?;
     let written = dps.put_enrollment(kind, &id, &body, call.if_match());
     let (json, _, durable) = written.map_err(|wrong| refused(dps, wrong, &id))?;
     kept(durable).await.map_err(ours)?;
@@ -136,9 +142,10 @@ async fn delete(call: Call, kind: Kind, At(id): At<String>) -> Answer {
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-async fn bulk(call: Call, kind: Kind, content: Content) -> Answer {
+async fn bulk(call: Call, kind: Kind, content: Unread) -> Answer {
     let dps = call.provisioning(Right::RegistryWrite, resource(kind))?;
-    let body = content.object().map_err(ours)?;
+    let body = content.read(BODY).await.and_then(|body| body.object());
+    let body = body.map_err(ours)?;
     let (json, durables) = dps
         .bulk(kind, &body)
         .map_err(|wrong| refused(dps, wrong, ""))?;
@@ -148,24 +155,30 @@ async fn bulk(call: Call, kind: Kind, content: Content) -> Answer {
     Ok(answered(StatusCode::OK, &json))
 }
 
-async fn search(call: Call, kind: Kind, content: Content) -> Answer {
+async fn search(call: Call, kind: Kind, content: Unread) -> Answer {
     let dps = call.provisioning(Right::RegistryRead, resource(kind))?;
     let item = match kind {
         Kind::Individual => "enrollment",
         Kind::Group => "enrollmentGroup",
     };
-    found(&call, &content, item, |after, top| {
-        dps.enrollments(kind, after, top)
-    })
+    found(
+        &call,
+        &content.read(BODY).await.map_err(ours)?,
+        item,
+        |after, top| dps.enrollments(kind, after, top),
+    )
     .map_err(|refusal| ours(refusal).host(&dps.host))
 }
 
-async fn registrations(call: Call, At(group): At<String>, content: Content) -> Answer {
+async fn registrations(call: Call, At(group): At<String>, content: Unread) -> Answer {
     let dps = call.provisioning(Right::RegistryRead, "registrations")?;
     let item = "deviceRegistration";
-    found(&call, &content, item, |after, top| {
-        dps.registrations(Some(&group), after, top)
-    })
+    found(
+        &call,
+        &content.read(BODY).await.map_err(ours)?,
+        item,
+        |after, top| dps.registrations(Some(&group), after, top),
+    )
     .map_err(|refusal| ours(refusal).host(&dps.host))
 }
 
@@ -252,10 +265,11 @@ fn registrant<'a>(call: &'a Call, scope: &str, id: &str) -> Result<(&'a Dps, Reg
     ))
 }
 
-async fn register(call: Call, At((scope, id)): At<(String, String)>, content: Content) -> Answer {
+async fn register(call: Call, At((scope, id)): At<(String, String)>, content: Unread) -> Answer {
     let (dps, registrant) = registrant(&call, &scope, &id)?;
     let connection = &call.caller.connection;
-    replied(dps.register(&registrant, &content.0, connection).await).await
+    let content = content.read_unproven(REQUEST).await.map_err(ours)?;
+    replied(dps.register(&registrant, &content.bytes, connection).await).await
 }
 
 async fn poll(call: Call, At((scope, id, operation)): At<(String, String, String)>) -> Answer {

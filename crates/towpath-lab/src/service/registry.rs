@@ -4,8 +4,10 @@ use axum::{http::StatusCode, response::Response};
 use serde_json::{Value as Json, json};
 
 use super::{
+    BODY,
     answer::{Answer, Refusal, empty, kept, ok},
-    call::{At, Call, Content},
+    body::Unread,
+    call::{At, Call},
 };
 use crate::{
     config::Right,
@@ -43,8 +45,8 @@ pub(super) async fn read(call: Call, At(id): At<String>) -> Answer {
     one(&call, &Name::device(id))
 }
 
-pub(super) async fn put(call: Call, At(id): At<String>, content: Content) -> Answer {
-    write(&call, &Name::device(id), &content).await
+pub(super) async fn put(call: Call, At(id): At<String>, content: Unread) -> Answer {
+    write(&call, &Name::device(id), content).await
 }
 
 pub(super) async fn delete(call: Call, At(id): At<String>) -> Answer {
@@ -65,9 +67,9 @@ pub(super) async fn read_module(call: Call, At((id, module)): At<(String, String
 pub(super) async fn put_module(
     call: Call,
     At((id, module)): At<(String, String)>,
-    content: Content,
+    content: Unread,
 ) -> Answer {
-    write(&call, &Name::module(id, module), &content).await
+    write(&call, &Name::module(id, module), content).await
 }
 
 pub(super) async fn delete_module(call: Call, At((id, module)): At<(String, String)>) -> Answer {
@@ -110,9 +112,9 @@ fn one(call: &Call, name: &Name) -> Answer {
 }
 
 /// Without `If-Match` a PUT makes, with it it changes.
-async fn write(call: &Call, name: &Name, content: &Content) -> Answer {
+async fn write(call: &Call, name: &Name, content: Unread) -> Answer {
     let hub = call.service(&[Right::RegistryWrite], &resource(name))?;
-    let json = content.object()?;
+    let json = content.read(BODY).await?.object()?;
     for (key, wanted) in [
         ("deviceId", Some(&name.device)),
         ("moduleId", name.module.as_ref()),

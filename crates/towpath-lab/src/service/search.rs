@@ -8,8 +8,10 @@ use openssl::base64;
 use serde_json::Value as Json;
 
 use super::{
+    BODY,
     answer::{Answer, Refusal, ok},
-    call::{Call, Content},
+    body::{Content, Unread},
+    call::Call,
     query::{Groups, Query},
 };
 use crate::{
@@ -30,12 +32,12 @@ pub(super) const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-contin
 const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 
 /// The documents are not clear about which right it takes: both do.
-pub(super) async fn post(call: Call, content: Content) -> Answer {
+pub(super) async fn post(call: Call, content: Unread) -> Answer {
     let hub = call.service(
         &[Right::RegistryRead, Right::ServiceConnect],
         "devices/query",
     )?;
-    let query = read(&content, &SOURCES)?;
+    let query = read(&content.read(BODY).await?, &SOURCES)?;
     let page = page_size(&call)?;
     let after = call
         .header(CONTINUATION.as_str())

@@ -10,6 +10,8 @@ use hyper_util::{
 };
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
+use super::Progress;
+
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 512;
 
@@ -30,7 +32,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router) {
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(PATIENCE)
-                    .serve_connection(TokioIo::new(stream), service);
+                    .serve_connection(TokioIo::new(Progress::new(stream)), service);
                 connections.spawn(async move {
                     // A browser that goes away is no error.
                     let _ = connection.await;

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
+    BODY,
     answer::{Answer, Refusal, kept, ok},
-    call::{At, Call, Content},
+    body::Unread,
+    call::{At, Call},
     registry::absent,
 };
 use crate::{config::Right, hub::Name};
@@ -15,16 +17,16 @@ pub(super) async fn read(call: Call, At(id): At<String>) -> Answer {
     one(&call, &Name::device(id))
 }
 
-pub(super) async fn patch(call: Call, At(id): At<String>, content: Content) -> Answer {
-    write(&call, &Name::device(id), &content, false).await
+pub(super) async fn patch(call: Call, At(id): At<String>, content: Unread) -> Answer {
+    write(&call, &Name::device(id), content, false).await
 }
 
-pub(super) async fn replace(call: Call, At(id): At<String>, content: Content) -> Answer {
-    write(&call, &Name::device(id), &content, true).await
+pub(super) async fn replace(call: Call, At(id): At<String>, content: Unread) -> Answer {
+    write(&call, &Name::device(id), content, true).await
 }
 
-pub(super) async fn invoke(call: Call, At(id): At<String>, content: Content) -> Answer {
-    method(&call, &Name::device(id), &content).await
+pub(super) async fn invoke(call: Call, At(id): At<String>, content: Unread) -> Answer {
+    method(&call, &Name::device(id), content).await
 }
 
 pub(super) async fn read_module(call: Call, At((id, module)): At<(String, String)>) -> Answer {
@@ -34,25 +36,25 @@ pub(super) async fn read_module(call: Call, At((id, module)): At<(String, String
 pub(super) async fn patch_module(
     call: Call,
     At((id, module)): At<(String, String)>,
-    content: Content,
+    content: Unread,
 ) -> Answer {
-    write(&call, &Name::module(id, module), &content, false).await
+    write(&call, &Name::module(id, module), content, false).await
 }
 
 pub(super) async fn replace_module(
     call: Call,
     At((id, module)): At<(String, String)>,
-    content: Content,
+    content: Unread,
 ) -> Answer {
-    write(&call, &Name::module(id, module), &content, true).await
+    write(&call, &Name::module(id, module), content, true).await
 }
 
 pub(super) async fn invoke_module(
     call: Call,
     At((id, module)): At<(String, String)>,
-    content: Content,
+    content: Unread,
 ) -> Answer {
-    method(&call, &Name::module(id, module), &content).await
+    method(&call, &Name::module(id, module), content).await
 }
 
 fn resource(name: &Name) -> String {
@@ -68,9 +70,9 @@ fn one(call: &Call, name: &Name) -> Answer {
     Ok(ok(&twin))
 }
 
-async fn write(call: &Call, name: &Name, content: &Content, replace: bool) -> Answer {
+async fn write(call: &Call, name: &Name, content: Unread, replace: bool) -> Answer {
     let hub = call.service(&[Right::ServiceConnect], &resource(name))?;
-    let change = content.object()?;
+    let change = content.read(BODY).await?.object()?;
     let done = hub.patch_twin(name, &change, call.if_match(), replace);
     let (twin, durable) = done.map_err(|wrong| {
         Refusal::with_status(wrong.status, wrong.code, wrong.why)
@@ -90,14 +92,20 @@ struct Method {
 }
 
 impl Method {
-    fn read(json: &Json) -> Result<Self, Refusal> {
+    /// `longest`: how many seconds the hub lets a caller wait.
+    fn read(json: &Json, longest: u64) -> Result<Self, Refusal> {
         let name = json.get("methodName").and_then(Json::as_str);
         let name = name.ok_or_else(|| Refusal::invalid("methodName: it is missing or no text"))?;
         Ok(Self {
             name: name.to_owned(),
             payload: json.get("payload").cloned().unwrap_or_default(),
-            connect: seconds(json, "connectTimeoutInSeconds", 0, 0..=300)?,
-            response: seconds(json, "responseTimeoutInSeconds", 30, 5..=300)?,
+            connect: seconds(json, "connectTimeoutInSeconds", 0, 0..=longest)?,
+            response: seconds(
+                json,
+                "responseTimeoutInSeconds",
+                30.min(longest),
+                5..=longest,
+            )?,
         })
     }
 }
@@ -121,12 +129,15 @@ fn seconds(
     Ok(Duration::from_secs(seconds))
 }
 
-async fn method(call: &Call, name: &Name, content: &Content) -> Answer {
+async fn method(call: &Call, name: &Name, content: Unread) -> Answer {
     let hub = call.service(
         &[Right::ServiceConnect],
         &format!("{}/methods", resource(name)),
     )?;
-    let method = Method::read(&content.object()?)?;
+    let method = Method::read(
+        &content.read(BODY).await?.object()?,
+        hub.behaviour.method_timeout_s,
+    )?;
     let done = hub
         .invoke(
             name,

@@ -8,6 +8,7 @@ use towpath::{
 };
 use towpath_lab::{
     Lab,
+    config::Front,
     fault::{Kind, Setting},
 };
 
@@ -181,6 +182,24 @@ async fn each_status_of_the_upgrade() {
             (Rung::Upgrade, code),
             "{status}: {fault}"
         );
+    }
+}
+
+/// Late is instead of before: who would not be asked before is not asked late.
+#[tokio::test]
+async fn late_questions_are_for_those_who_would_be_asked() {
+    for (front, way, expected) in [
+        (Front::None, Way::Wss, 0),
+        (Front::Renegotiate, Way::WssUnasked, 0),
+        (Front::Renegotiate, Way::Wss, 1),
+    ] {
+        let lab = lab(|config| config.tls.front = front).await;
+        let late = Setting::new(Kind::RenegotiateLate);
+        lab.faults().switch_on(late).expect("a switch");
+        let came = attempt(options(&lab, way, As::Key, Backend::OpenSsl)).await;
+        assert_eq!(came, Ok(()), "{front:?} {way:?}");
+        let done = lab.faults().on().first().expect("the switch").done;
+        assert_eq!(done, expected, "{front:?} {way:?}");
     }
 }
 

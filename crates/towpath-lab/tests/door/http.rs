@@ -127,7 +127,7 @@ async fn what_is_no_request() {
 /// REST: several requests on one connection, whatever pieces they come in.
 #[tokio::test]
 async fn rest_goes_on_with_what_was_read() {
-    let lab = lab(|_| {}).await;
+    let lab = lab(|config| config.tls.front = Front::None).await;
     let (raw, port) = (Raw::new(&lab), lab.https().port());
     let statuses = beside(move || {
         let mut stream = raw.connect(port);
@@ -184,6 +184,49 @@ async fn a_devices_request_shows_its_certificate() {
             assert!(head.starts_with("HTTP/1.1 204"), "{body:?} {apart}: {head}");
         }
     }
+}
+
+/// Nobody is asked for a certificate between two requests: where the first was not asked, there is no second one.
+#[tokio::test]
+async fn a_connection_goes_on_only_if_it_was_asked() {
+    let lab = lab(|_| {}).await;
+    let service = "GET /devices/cert?api-version=2021-04-12 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let answer = ask(&lab, service).await.to_lowercase();
+    assert!(answer.starts_with("http/1.1 401"), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    let (raw, port) = (Raw::new(&lab).certified(&lab), lab.https().port());
+    let heads = beside(move || {
+        let mut stream = raw.connect(port);
+        let request = "POST /devices/cert/messages/events?api-version=2021-04-12 HTTP/1.1\r\n\
+                       Host: localhost\r\nContent-Length: 0\r\n\r\n";
+        [(), ()].map(|()| {
+            stream.write_all(request.as_bytes()).expect("a request");
+            head(&mut stream).expect("an answer")
+        })
+    })
+    .await;
+    for head in heads {
+        assert!(head.starts_with("HTTP/1.1 204"), "{head}");
+    }
+}
+
+/// A request is refused before its body is read, and the answer arrives all the same. What the log shows of it has no
+/// query.
+#[tokio::test]
+async fn a_body_that_nobody_reads() {
+    let lab = lab(|config| config.tls.front = Front::None).await;
+    let mut request = format!(
+        "PUT /lab-uploads/key/x?sig=not-for-the-log HTTP/1.1\r\nHost: localhost\r\n\
+         Content-Length: {}\r\n\r\n",
+        300 << 10
+    )
+    .into_bytes();
+    request.resize(request.len() + (300 << 10), b'x');
+    let answer = ask(&lab, request).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    let all = format!("{:?}", lab.log().since(0));
+    assert!(all.contains("/lab-uploads/key/x"), "{all}");
+    assert!(!all.contains("not-for-the-log"), "{all}");
 }
 
 /// Frames that are sent with the request are not lost.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::{Allocation, Reprovision},
-    hub::C2d,
+    hub::{C2d, Entry, Live},
 };
 
 pub(super) fn one() -> Provisioning {
@@ -341,7 +341,7 @@ async fn moved(reprovision: Reprovision) -> (Bench, Heard) {
     let hub = bench.hub("hub-a");
     let patch = json!({ "tags": { "own": 1 }, "properties": { "desired": { "d": 1 } } });
     assert!(hub.patch_twin(&name, &patch, None, false).is_ok());
-    assert_eq!(hub.report(&name, br#"{"r":1}"#).status, 204);
+    assert_eq!(report(&bench, "hub-a", &name), 204);
     let message = C2d {
         payload: Bytes::from_static(b"waiting"),
         ..C2d::default()
@@ -351,6 +351,32 @@ async fn moved(reprovision: Reprovision) -> (Bench, Heard) {
     let heard = client.register().await;
     drop(client);
     (bench, heard)
+}
+
+/// The device connects, reports `{"r":1}` and leaves.
+fn report(bench: &Bench, host: &str, name: &Name) -> u16 {
+    let hub = bench.hub(host);
+    let peer = "192.0.2.1:50000".parse().expect("an address");
+    let now = bench.means.clock.now();
+    let connection = bench.connections.open(Listener::Mqtts, peer, now);
+    let (down, _heard) = tokio::sync::mpsc::channel(1);
+    let live = Live {
+        connection: Arc::clone(&connection),
+        down,
+        since: now,
+        expires: None,
+        model_id: None,
+        client_type: None,
+    };
+    let enter = |entry: &mut Entry| entry.live = Some(live);
+    hub.lock()
+        .entries
+        .get_mut(name)
+        .map(enter)
+        .expect("a device");
+    let answer = hub.report(name, &connection, br#"{"r":1}"#);
+    hub.leave(name, &connection, None);
+    answer.status
 }
 
 #[tokio::test]
@@ -411,7 +437,7 @@ async fn a_reset_in_the_same_hub_starts_over() {
     let mut client = bench.client("dev1");
     client.register().await;
     let name = Name::device("dev1");
-    assert_eq!(bench.hub("hub-a").report(&name, br#"{"r":1}"#).status, 204);
+    assert_eq!(report(&bench, "hub-a", &name), 204);
     let state = client.register().await.body["registrationState"].clone();
     assert_eq!(state["substatus"], "deviceDataReset");
     assert!(bench.twin("hub-a", "dev1")["properties"]["reported"]["r"].is_null());
@@ -511,9 +537,8 @@ async fn operations_are_bounded() {
         let operation = Operation {
             id: number.to_string(),
             asked: Time::from_millis(number),
-            polls: 0,
+            progress: operation::Progress::Polls(0),
             wanted: Wanted::default(),
-            done: None,
         };
         operations.begin(format!("dev-{number}"), operation);
     };

@@ -179,3 +179,23 @@ async fn requests_that_are_ignored() {
     assert_eq!(state["status"], "assigned");
     assert!(state["issuedCertificateChain"].is_null());
 }
+
+#[tokio::test]
+async fn a_request_that_nobody_answers_is_told() {
+    let bench = bench();
+    let own = ec(Nid::SECP384R1);
+    let csr = der(&request("dev2", &own, &own));
+    let mut client = client(&bench, "dev2", CHAIN);
+    let body = json!({ "registrationId": "dev2", "csr": csr });
+    let state = client.register_with(&body).await.body["registrationState"].clone();
+    assert_eq!(state["status"], "assigned");
+    assert!(state.get("issuedCertificateChain").is_none());
+    let records = bench.means.log.since(0);
+    let warned = |record: &Record| {
+        record.level == Level::Warn
+            && record
+                .text
+                .contains("dev2 is ignored: the individual enrolment dev2 issues none")
+    };
+    assert!(records.iter().any(|record| warned(record)));
+}

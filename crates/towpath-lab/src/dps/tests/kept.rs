@@ -90,8 +90,16 @@ fn what_a_config_can_not_be() {
     let change = |change: fn(&mut Provisioning)| {
         let mut config = good();
         change(&mut config);
-        let opened = Bench::opened(config, &["hub-a"], None);
-        opened.map(|_| ()).map_err(|error| error.to_string())
+        let hub = config::Hub {
+            host: "hub-a".into(),
+            ..config::Hub::default()
+        };
+        let config = Config {
+            hubs: vec![hub],
+            provisioning: Some(config),
+            ..Config::default()
+        };
+        config.check().map_err(|error| error.to_string())
     };
     assert_eq!(change(|_| {}), Ok(()));
     type Change = (fn(&mut Provisioning), &'static str);
@@ -100,13 +108,16 @@ fn what_a_config_can_not_be() {
         (|all| all.issued_days = 91, "1 to 90 days"),
         (
             |all| all.enrollments.push(with_key("DEV1", KEY)),
-            "declared twice",
+            "there twice",
         ),
         (
             |all| all.enrollments.push(enrollment("a b")),
             "letters, digits",
         ),
-        (|all| all.enrollments.push(enrollment("")), "1 to 128"),
+        (
+            |all| all.enrollments.push(enrollment("")),
+            "the id is missing",
+        ),
         (
             |all| {
                 all.enrollments.push(config::Enrollment {
@@ -114,7 +125,7 @@ fn what_a_config_can_not_be() {
                     ..enrollment("dev2")
                 });
             },
-            "no hub \"hub-z\"",
+            "\"hub-z\" is no",
         ),
         (
             |all| {
@@ -132,7 +143,7 @@ fn what_a_config_can_not_be() {
                     ..with_key("dev2", KEY)
                 });
             },
-            "one of them",
+            "either keys, or certificates",
         ),
         (
             |all| {
@@ -167,4 +178,46 @@ fn what_a_config_can_not_be() {
         assert!(why.contains(cause), "{why}");
         assert!(!why.contains(KEY));
     }
+}
+
+/// Whoever waits for the disk may go away, and what is not on the disk is not said to be.
+#[tokio::test]
+async fn an_assignment_that_nobody_waited_for_is_made_again() {
+    let state = State::new("unwritten");
+    let config = Provisioning {
+        enrollments: vec![config::Enrollment {
+            reprovision: Some(config::Reprovision::Never),
+            ..with_key("dev1", KEY)
+        }],
+        polls: 0,
+        ..Provisioning::default()
+    };
+    let bench = Bench::with(config, &["hub-a"], Some(&state.0));
+    let unwritten = || bench.dps.lock().registrations["dev1"].unwritten;
+    let mut client = bench.client("dev1");
+    let body = json!({ "registrationId": "dev1" });
+    let operation = client.put(&body).await.expect("an answer").body["operationId"].clone();
+    let operation = operation.as_str().expect("an id");
+    {
+        let mut poll = std::pin::pin!(client.poll(operation));
+        let once = std::future::poll_fn(|context| {
+            // Whether the disk was quicker does not matter for what follows.
+            let _ = poll.as_mut().poll(context);
+            std::task::Poll::Ready(())
+        });
+        once.await;
+    }
+    let heard = client.poll(operation).await.expect("an answer");
+    assert_eq!(heard.body["status"], "assigned");
+    assert!(!unwritten());
+    // What failed to be written is written with the next registration, even of one that stays where it is.
+    bench
+        .dps
+        .lock()
+        .registrations
+        .get_mut("dev1")
+        .expect("registered")
+        .unwritten = true;
+    assert_eq!(client.register().await.status, 200);
+    assert!(!unwritten());
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod any_bytes;
+mod declared;
 mod dialogue;
 mod issuance;
 mod kept;

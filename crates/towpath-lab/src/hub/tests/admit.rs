@@ -1,6 +1,11 @@
 //! Connections that come, take over and leave, and the sessions that they find.
 
 use super::*;
+use crate::hub::{
+    Origin,
+    registry::{Proof, Wanted},
+    user_name::UserName,
+};
 
 fn dev1() -> Name {
     Name::device("dev1")
@@ -63,7 +68,9 @@ fn sessions_are_found_again_or_not() {
             .subscribe(&dev1(), &connection, Feature::TwinAnswers, 0),
         Ok(0)
     );
-    bench.hub.unsubscribe(&dev1(), Feature::TwinAnswers);
+    bench
+        .hub
+        .unsubscribe(&dev1(), &connection, Feature::TwinAnswers);
     bench.hub.leave(&dev1(), &connection, None);
     let (connection, admitted) = bench.enter("dev1", false);
     assert!(admitted.session_present);
@@ -85,6 +92,167 @@ fn sessions_are_found_again_or_not() {
     );
     let (_, admitted) = bench.enter("dev1", false);
     assert!(!admitted.session_present);
+}
+
+#[test]
+fn a_session_that_was_not_kept_is_not_found() {
+    let bench = Bench::new(&config());
+    let (connection, _one) = bench.enter("dev1", true);
+    bench.subscribe("dev1", &connection, Feature::Methods);
+    let (_, admitted) = bench.enter("dev1", false);
+    let state = bench.hub.lock();
+    assert!(!admitted.session_present);
+    assert!(
+        state.entries[&dev1()].session.subscriptions.is_empty(),
+        "those of the clean session that was taken over"
+    );
+}
+
+#[test]
+fn a_connection_that_was_taken_over_from_has_no_say() {
+    let bench = Bench::new(&config());
+    let (first, _one) = bench.enter("dev1", false);
+    let (second, _two) = bench.enter("dev1", false);
+    bench.subscribe("dev1", &second, Feature::Methods);
+    bench.hub.unsubscribe(&dev1(), &first, Feature::Methods);
+    {
+        let state = bench.hub.lock();
+        assert_eq!(state.entries[&dev1()].session.subscriptions.len(), 1);
+    }
+    let refused = bench
+        .hub
+        .publish(&dev1(), &first, crate::hub::Incoming::default());
+    let refused = refused.expect_err("it is not the live one");
+    assert_eq!((refused.close, refused.code), (true, Code::LinkStolen));
+    assert_eq!(bench.hub.report(&dev1(), &first, br#"{"a":1}"#).status, 409);
+    assert_eq!(bench.hub.twin_get(&dev1(), &first).status, 409);
+    assert_eq!(
+        bench.hub.report(&dev1(), &second, br#"{"a":1}"#).status,
+        204
+    );
+    assert_eq!(bench.hub.twin_get(&dev1(), &second).status, 200);
+    bench.hub.leave(
+        &dev1(),
+        &first,
+        Some(("devices/dev1/messages/events/", b"")),
+    );
+    assert_eq!(bench.hub.telemetry.last(), 1, "its will is published");
+}
+
+/// A module comes in by its token.
+fn enter_module(bench: &Bench) -> Admitted {
+    let name = Name::module("dev1", "mod1");
+    let token = bench.token(&name, HOUR);
+    let user_name = format!("{HOST}/dev1/mod1/?api-version=2021-04-12");
+    let hello = Hello {
+        client_id: "dev1/mod1",
+        user_name: Some(&user_name),
+        password: Some(token.as_bytes()),
+        clean: false,
+        will: None,
+        certificate: None,
+    };
+    let (_, admitted) = bench.connect(Listener::Mqtts, &hello);
+    admitted.expect("it may come in")
+}
+
+fn disabled() -> Wanted {
+    Wanted {
+        enabled: Some(false),
+        ..Wanted::default()
+    }
+}
+
+#[test]
+fn modules_go_with_their_device() {
+    let bench = Bench::new(&config());
+    let (_, mut device) = bench.enter("dev1", false);
+    let mut module = enter_module(&bench);
+    drop(
+        bench
+            .hub
+            .update(&dev1(), disabled(), None)
+            .expect("it may be changed"),
+    );
+    for admitted in [&mut device, &mut module] {
+        match down(admitted).as_slice() {
+            [
+                Down::Close {
+                    code: Code::DeviceDisabled,
+                    why,
+                },
+            ] => assert_eq!(why, "dev1 was disabled"),
+            other => panic!("{other:?}"),
+        }
+        assert!(admitted.down.is_closed());
+    }
+    assert_eq!(bench.hub.counts().connected, 0);
+}
+
+/// Credentials are checked without the lock: what is changed meanwhile counts.
+#[test]
+fn what_changes_while_credentials_are_checked() {
+    let bench = Bench::new(&config());
+    let take_in = |name: &Name, change: &dyn Fn()| {
+        let text = format!("{HOST}/{name}/?api-version=2021-04-12");
+        let user_name = UserName::parse(&text).expect("a user name");
+        let hello = Hello {
+            client_id: "",
+            user_name: None,
+            password: None,
+            clean: false,
+            will: None,
+            certificate: None,
+        };
+        let registered = bench.hub.registered(name).expect("it is there");
+        change();
+        let connection = bench.connection(Listener::Mqtts);
+        let taken = bench
+            .hub
+            .take_in(&hello, &connection, user_name, &registered, None);
+        taken.map(|_| ()).map_err(|refused| refused.code)
+    };
+    let module = Name::module("dev1", "mod1");
+    assert_eq!(take_in(&module, &|| {}), Ok(()));
+    let other_keys = || {
+        let wanted = Wanted {
+            authentication: Some(Proof::Sas {
+                primary: Some(Key::random()),
+                secondary: None,
+            }),
+            ..Wanted::default()
+        };
+        drop(bench.hub.update(&dev1(), wanted, None).expect("a change"));
+    };
+    assert_eq!(take_in(&module, &other_keys), Ok(()), "not the module's");
+    assert_eq!(take_in(&dev1(), &other_keys), Err(Code::IotHubUnauthorized));
+    let made_again = || {
+        drop(bench.hub.remove(&module, None).expect("it is there"));
+        let made = bench
+            .hub
+            .create(&module, Wanted::default(), Origin::Registry);
+        drop(made.expect("it is gone"));
+    };
+    assert_eq!(take_in(&module, &made_again), Err(Code::IotHubUnauthorized));
+    let disable = || drop(bench.hub.update(&dev1(), disabled(), None).expect("one"));
+    assert_eq!(take_in(&module, &disable), Err(Code::DeviceDisabled));
+}
+
+/// Etags of a device that was deleted are not those of the next one of its name.
+#[test]
+fn etags_of_two_devices_of_one_name() {
+    let bench = Bench::new(&config());
+    let name = Name::device("again");
+    let etags = || {
+        let made = bench.hub.create(&name, Wanted::default(), Origin::Registry);
+        let (identity, _) = made.expect("there is none");
+        let twin = bench.hub.twin_json(&name).expect("a twin");
+        drop(bench.hub.remove(&name, None).expect("it is there"));
+        assert_eq!(twin["deviceEtag"], identity["etag"]);
+        [identity["etag"].clone(), twin["etag"].clone()]
+    };
+    let (first, second) = (etags(), etags());
+    assert!(first[0] != second[0] && first[1] != second[1]);
 }
 
 #[test]

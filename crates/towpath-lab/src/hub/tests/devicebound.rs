@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::hub::{Settle, inbox::Outcome};
+use crate::hub::{Queued, Settle, inbox::Outcome};
 
 fn dev1() -> Name {
     Name::device("dev1")
@@ -54,7 +54,7 @@ fn queued_delivered_completed() {
         ),
         other => panic!("{other:?}"),
     }
-    drop(bench.hub.complete(&dev1(), 2));
+    drop(bench.hub.complete(&dev1(), &connection, 2));
     assert_eq!(waiting(&bench), [1, 3]);
     // The connection breaks: what was not acknowledged comes again, in order.
     bench.hub.leave(&dev1(), &connection, None);
@@ -63,9 +63,9 @@ fn queued_delivered_completed() {
         messages(&down(&mut admitted)),
         [("a".into(), Some(1)), ("c".into(), Some(3))]
     );
-    drop(bench.hub.complete(&dev1(), 1));
-    drop(bench.hub.complete(&dev1(), 3));
-    drop(bench.hub.complete(&dev1(), 3));
+    drop(bench.hub.complete(&dev1(), &connection, 1));
+    drop(bench.hub.complete(&dev1(), &connection, 3));
+    drop(bench.hub.complete(&dev1(), &connection, 3));
     assert!(waiting(&bench).is_empty());
     assert_eq!(
         bench.told(Code::LockLost).len(),
@@ -84,8 +84,35 @@ fn with_qos_0_sent_is_done() {
         .subscribe(&dev1(), &connection, Feature::CloudToDevice, 0);
     assert_eq!(granted, Ok(0));
     send(&bench, "a");
-    assert_eq!(messages(&down(&mut admitted)), [("a".into(), None)]);
+    assert_eq!(messages(&down(&mut admitted)), [("a".into(), Some(1))]);
+    assert_eq!(waiting(&bench), [1], "it is not written yet");
+    drop(bench.hub.complete(&dev1(), &connection, 1));
     assert!(waiting(&bench).is_empty());
+}
+
+#[test]
+fn who_may_have_a_message_already_is_told() {
+    let bench = Bench::new(&config());
+    let redelivered = |admitted: &mut Admitted| -> Vec<bool> {
+        let one = |down: Down| match down {
+            Down::Publish { redelivered, .. } => Some(redelivered),
+            Down::Close { .. } => None,
+        };
+        down(admitted).into_iter().filter_map(one).collect()
+    };
+    let (first, mut one) = bench.enter("dev1", false);
+    bench.subscribe("dev1", &first, Feature::CloudToDevice);
+    send(&bench, "a");
+    assert_eq!(redelivered(&mut one), [false]);
+    let (second, mut two) = bench.enter("dev1", false);
+    send(&bench, "b");
+    assert_eq!(redelivered(&mut two), [true, false]);
+    // The connection that was taken over from has no say any more.
+    drop(bench.hub.complete(&dev1(), &first, 1));
+    assert_eq!(waiting(&bench), [1, 2]);
+    drop(bench.hub.complete(&dev1(), &second, 1));
+    assert_eq!(waiting(&bench), [2]);
+    assert!(bench.told(Code::LockLost).is_empty());
 }
 
 #[test]
@@ -106,22 +133,20 @@ fn a_clean_session_drops_what_is_queued() {
 }
 
 #[test]
-fn locks_run_out_and_messages_expire() {
+fn messages_expire_and_those_of_a_connection_do_not() {
     let bench = Bench::new(&config());
     let (connection, mut admitted) = bench.enter("dev1", false);
     bench.subscribe("dev1", &connection, Feature::CloudToDevice);
     send(&bench, "a");
     assert_eq!(down(&mut admitted).len(), 1);
-    bench.clock.advance(59_999);
+    bench.clock.advance(2 * HOUR);
     bench.hub.tick();
-    assert!(down(&mut admitted).is_empty(), "it is locked");
-    bench.clock.advance(1);
-    bench.hub.tick();
-    assert_eq!(
-        messages(&down(&mut admitted)),
-        [("a".into(), Some(1))],
-        "again"
+    assert!(
+        down(&mut admitted).is_empty(),
+        "it stays with its connection"
     );
+    assert_eq!(waiting(&bench), [1]);
+    bench.clock.advance(-2 * HOUR);
     bench.hub.leave(&dev1(), &connection, None);
     let mut short = asking("b", "negative");
     short.ttl = Some(5000);
@@ -148,7 +173,7 @@ fn feedback_for_who_asks() {
     bench.subscribe("dev1", &connection, Feature::CloudToDevice);
     for ack in ["none", "positive", "negative", "full"] {
         let (sequence, _durable) = bench.hub.enqueue(&dev1(), asking(ack, ack)).expect("room");
-        drop(bench.hub.complete(&dev1(), sequence));
+        drop(bench.hub.complete(&dev1(), &connection, sequence));
     }
     assert_eq!(down(&mut admitted).len(), 4);
     let (feedback, _durable) = bench.hub.take_feedback(1);
@@ -215,10 +240,8 @@ fn over_http() {
     send(&bench, "a");
     send(&bench, "b");
     let receive = || {
-        bench
-            .hub
-            .receive(&dev1())
-            .map(|(message, token)| (message.sequence, token))
+        let (message, _durable) = bench.hub.receive(&dev1());
+        message.map(|(message, token)| (message.sequence, token))
     };
     let settle = |token: &str, how| bench.hub.settle(&dev1(), token, how).map(|_| ());
     let (sequence, token) = receive().expect("a message");
@@ -243,6 +266,34 @@ fn over_http() {
     assert_eq!((sequence, settle(&token, Settle::Reject)), (2, Ok(())));
     assert!(waiting(&bench).is_empty());
     assert!(settle(&token, Settle::Complete).is_err());
+}
+
+/// What a look at the queue has changed is written, whatever comes of the look; a look that changes nothing writes
+/// nothing.
+#[test]
+fn a_look_is_written_if_it_changed_something() {
+    let folder = Folder::new();
+    {
+        let bench = Bench::with(&config(), folder.store()).expect("a hub");
+        let mut short = message("a");
+        short.ttl = Some(1000);
+        for message in [short.clone(), short, message("c")] {
+            drop(bench.hub.enqueue(&dev1(), message).expect("room"));
+        }
+        let (first, durable) = bench.hub.receive(&dev1());
+        assert!(first.is_some() && durable.is_done(), "nothing has changed");
+        bench.clock.advance(1000);
+        let (third, durable) = bench.hub.receive(&dev1());
+        let third = third.map(|(message, _)| message.sequence);
+        assert_eq!((third, durable.is_done()), (Some(3), false));
+        bench.clock.advance(60_000);
+        let lost = bench.hub.settle(&dev1(), "no token", Settle::Complete);
+        assert!(lost.is_err());
+        assert_eq!(waiting(&bench), [3]);
+    }
+    // The clock of this one is back at the start.
+    let bench = Bench::with(&config(), folder.store()).expect("a hub");
+    assert_eq!(waiting(&bench), [3]);
 }
 
 /// A connection that takes nothing: the hub holds what its channel does not, and goes on when there is room.
@@ -287,7 +338,7 @@ fn queues_and_feedback_survive() {
             assert!(runtime.block_on(durable.wait()));
         }
         assert_eq!(down(&mut admitted).len(), 3);
-        assert!(runtime.block_on(bench.hub.complete(&dev1(), 2).wait()));
+        assert!(runtime.block_on(bench.hub.complete(&dev1(), &connection, 2).wait()));
     }
     let bench = Bench::with(&config(), folder.store()).expect("a hub");
     assert_eq!(waiting(&bench), [1, 3]);
@@ -371,7 +422,7 @@ impl Story {
                 }
             }
             Event::Acknowledge(count) => {
-                let Some((_, admitted)) = &mut self.live else {
+                let Some((connection, admitted)) = &mut self.live else {
                     return;
                 };
                 for (_, sequence) in messages(&down(admitted)) {
@@ -381,7 +432,7 @@ impl Story {
                     let Some(sequence) = self.sent.pop_front() else {
                         return;
                     };
-                    drop(hub.complete(&dev1(), sequence));
+                    drop(hub.complete(&dev1(), connection, sequence));
                 }
             }
             Event::Wait(millis) => {
@@ -389,7 +440,7 @@ impl Story {
                 hub.tick();
             }
             Event::Receive => {
-                if let Some((_, token)) = hub.receive(&dev1()) {
+                if let (Some((_, token)), _durable) = hub.receive(&dev1()) {
                     self.token = Some(token);
                 }
             }
@@ -426,7 +477,12 @@ proptest! {
             prop_assert_eq!(settled + left.len() as u64, story.enqueued);
             let state = story.bench.hub.lock();
             let due = state.entries[&dev1()].inbox.due;
-            prop_assert_eq!(due.is_some(), !left.is_empty());
+            let mut queue = state.entries[&dev1()].inbox.iter();
+            let held = |message: &Queued| {
+                let lock = message.lock.as_ref();
+                lock.is_some_and(|lock| lock.connection.is_some())
+            };
+            prop_assert_eq!(due.is_none(), queue.all(held));
         }
         // In the end everything is delivered, or has expired.
         story.connect(false);

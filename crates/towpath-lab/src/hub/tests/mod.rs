@@ -2,9 +2,11 @@
 
 mod admit;
 mod devicebound;
+mod method;
 mod open;
 mod refusals;
 mod telemetry;
+mod twin;
 
 use std::{
     path::{Path, PathBuf},
@@ -197,12 +199,8 @@ impl Bench {
 
     /// A token of a device or module that is good for so many milliseconds.
     fn token(&self, name: &Name, good_for: i64) -> String {
-        let resource = match &name.module {
-            Some(module) => format!("{HOST}/devices/{}/modules/{module}", name.device),
-            None => format!("{HOST}/devices/{}", name.device),
-        };
         sas::sign(
-            &resource,
+            &name.resource(HOST),
             &self.key(name),
             self.clock.now().plus(good_for),
             None,

@@ -150,6 +150,21 @@ fn twins_keep_what_was_changed() {
     }
 }
 
+/// A declaration that could not be applied is not taken for one that was.
+#[test]
+fn a_declared_change_is_not_lost() {
+    let folder = Folder::new();
+    let mut config = config();
+    drop(Bench::with(&config, folder.store()).expect("a hub"));
+    config.devices[0].desired = object(json!({"text": "x".repeat(100)}));
+    config.limits.twin_bytes = 50;
+    let error = Bench::with(&config, folder.store());
+    assert!(error.is_err(), "it is too large");
+    config.limits.twin_bytes = 500;
+    let bench = Bench::with(&config, folder.store()).expect("a hub");
+    assert_eq!(desired(&bench, &dev1()), json!({"text": "x".repeat(100)}));
+}
+
 #[test]
 fn two_hubs_in_one_store() {
     let folder = Folder::new();

@@ -109,11 +109,11 @@ fn user_names_and_client_ids() {
         &bench,
         4,
         Code::ArgumentInvalid,
-        &["has a token in it"],
+        &["a token or connection string stands"],
     );
     with(|a| a.user_name = Some("other.example/dev1/?api-version=1".into())).refused(
         &bench,
-        5,
+        3,
         Code::HubNotFound,
         &["other.example", HOST],
     );
@@ -511,7 +511,7 @@ fn faults_at_the_door() {
     let bench = Bench::new(&config());
     let attempt = Attempt::of(&bench, &dev1());
     let cases = [
-        ("hub-not-found", 5, Code::HubNotFound, "hub.example"),
+        ("hub-not-found", 3, Code::HubNotFound, "hub.example"),
         ("hub-suspended", 3, Code::HubSuspended, "suspended"),
         ("device-unknown", 5, Code::DeviceNotFound, "no device dev1"),
         (

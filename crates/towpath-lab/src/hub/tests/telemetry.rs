@@ -51,6 +51,33 @@ fn stored_in_order_and_told() {
     assert_eq!(kept.last(), 3);
 }
 
+/// Who sent a message is not for the message to say.
+#[test]
+fn nobody_is_another_device() {
+    let bench = Bench::new(&config());
+    let connection = bench.connection(Listener::Mqtts);
+    let bag = super::super::topic::Bag::parse("%24.cdid=other&%24.cmid=mod9&%24.mid=1");
+    for name in [dev1(), Name::module("dev1", "mod1")] {
+        let message = Incoming {
+            system: bag.system.clone(),
+            ..Incoming::default()
+        };
+        drop(bench.hub.telemetry(&name, &connection, message));
+    }
+    let kept = bench.hub.telemetry.since(0, None, 10);
+    let system = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let own = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        pairs.iter().map(own).collect()
+    };
+    let device = ("iothub-connection-device-id", "dev1");
+    assert_eq!(kept[0].system, system(&[device, ("message-id", "1")]));
+    let module = ("iothub-connection-module-id", "mod1");
+    assert_eq!(
+        kept[1].system,
+        system(&[device, module, ("message-id", "1")])
+    );
+}
+
 #[test]
 fn sizes_and_the_quota() {
     let mut config = config();
@@ -127,6 +154,17 @@ fn what_is_kept_is_bounded() {
             .collect::<Vec<_>>(),
         [8, 9, 10]
     );
+    // Properties take memory whatever is in them.
+    let bench = Bench::new(&super::config());
+    let mut many = incoming(b"");
+    many.properties = (0..10_000_u32)
+        .map(|number| (format!("{number:x}"), String::new()))
+        .collect();
+    for _ in 0..100 {
+        drop(bench.hub.telemetry(&dev1(), &connection, many.clone()));
+    }
+    let kept = bench.hub.telemetry.since(0, None, 1000).len();
+    assert!((60..70).contains(&kept), "{kept} of a megabyte each");
     let bench = Bench::new(&super::config());
     for _ in 0..400 {
         drop(
@@ -148,11 +186,12 @@ fn rates() {
     let mut config = config();
     (config.limits.telemetry_per_s, config.limits.twins_per_s) = (10, 2);
     let bench = Bench::new(&config);
+    let connection = bench.connection(Listener::Mqtts);
     let delays = |count: usize| -> Vec<u64> {
         let delay = || {
             bench
                 .hub
-                .telemetry_delay(&dev1())
+                .telemetry_delay(&dev1(), &connection)
                 .unwrap_or_default()
                 .as_millis() as u64
         };
@@ -165,7 +204,7 @@ fn rates() {
     bench.clock.advance(-HOUR);
     assert!(delays(1)[0] <= 61_000);
     assert_eq!(bench.told(Code::Throttled).len(), 2, "told once a second");
-    let twins = || bench.hub.twin_admitted(&dev1());
+    let twins = || bench.hub.twin_admitted(&dev1(), &connection);
     assert_eq!([twins(), twins(), twins()], [true, true, false]);
     bench.clock.advance(1000);
     assert!(twins());
@@ -206,6 +245,40 @@ fn messages_survive() {
     let connection = bench.connection(Listener::Mqtts);
     drop(bench.hub.telemetry(&dev1(), &connection, incoming(b"x")));
     assert_eq!(bench.hub.telemetry.last(), 121, "the numbers go on");
+}
+
+/// The disk as it is when the lab is killed between a message and the next: no number is used again.
+#[test]
+fn numbers_after_a_kill() {
+    let (folder, killed) = (Folder::new(), Folder::new());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let seen = {
+        let bench = Bench::with(&config(), folder.store()).expect("a hub");
+        let connection = bench.connection(Listener::Mqtts);
+        let store = || {
+            let stored = bench.hub.telemetry(&dev1(), &connection, incoming(b"x"));
+            stored.expect("it is stored")
+        };
+        assert!(runtime.block_on(store().wait()));
+        std::fs::copy(folder.file("lab.redb"), killed.file("lab.redb")).expect("a copy");
+        drop(store());
+        bench.hub.telemetry.last()
+    };
+    assert_eq!(seen, 2);
+    for store in [killed.store(), folder.store()] {
+        let bench = Bench::with(&config(), store).expect("a hub");
+        let connection = bench.connection(Listener::Mqtts);
+        drop(bench.hub.telemetry(&dev1(), &connection, incoming(b"y")));
+        let last = bench.hub.telemetry.last();
+        assert!(last > seen);
+        let kept = bench.hub.telemetry.since(seen, None, 10);
+        assert_eq!(kept.len(), 1, "a gap is no matter");
+        assert_eq!(kept[0].sequence, last);
+    }
+    let bench = Bench::with(&config(), folder.store()).expect("a hub");
+    assert_eq!(bench.hub.telemetry.last(), 3, "no gap without a kill");
 }
 
 fn text() -> impl Strategy<Value = String> {

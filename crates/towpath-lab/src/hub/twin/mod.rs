@@ -13,10 +13,11 @@ use serde_json::{Map, Value as Json, json};
 
 pub(crate) use self::section::Section;
 use self::section::{Bounds, merge};
-use super::{Down, Entry, Hub, Name, State, session::Feature};
+use super::{Down, Entry, Hub, Name, State, identity::seed, live::Sender, session::Feature};
 use crate::{
     clock::Time,
     config::Limits,
+    connection::Connection,
     log::{Code, Record},
     store::{Batch, Durable, Table},
 };
@@ -36,7 +37,7 @@ pub(crate) struct Twin {
 /// Why a twin is not changed, or not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// The status for the device or the caller: 400, 404, 412, 413.
+    /// The status for the device or the caller: 400, 404, 409, 412, 413.
     pub(crate) status: u16,
     pub(crate) code: Code,
     /// What is wrong, with the path in the document.
@@ -64,7 +65,15 @@ impl Wrong {
         Self {
             status: 404,
             code: Code::DeviceNotFound,
-            why: format!("there is no device or module {name:?}"),
+            why: format!("there is no device or module \"{name}\""),
+        }
+    }
+
+    fn stolen(name: &Name) -> Self {
+        Self {
+            status: 409,
+            code: Code::LinkStolen,
+            why: format!("{name} has another connection by now"),
         }
     }
 }
@@ -112,17 +121,29 @@ impl Twin {
     ) -> Result<Self, Wrong> {
         let mut twin = Self {
             version: 1,
-            etag: 1,
+            etag: seed(),
             ..Self::default()
         };
-        let change = json!({ "tags": tags, "properties": { "desired": desired } });
         twin.desired = Section::new(now);
         twin.reported = Section::new(now);
-        if !tags.is_empty() || !desired.is_empty() {
-            let whole = change.as_object().cloned().unwrap_or_default();
-            twin.serve(&whole, false, limits, now)?;
-        }
+        twin.declare(tags, desired, limits, now)?;
         Ok(twin)
+    }
+
+    /// Applies what is declared as a patch. Nothing changes on an error.
+    pub(super) fn declare(
+        &mut self,
+        tags: &Map<String, Json>,
+        desired: &Map<String, Json>,
+        limits: &Limits,
+        now: Time,
+    ) -> Result<(), Wrong> {
+        if tags.is_empty() && desired.is_empty() {
+            return Ok(());
+        }
+        let change = json!({ "tags": tags, "properties": { "desired": desired } });
+        let change = change.as_object().cloned().unwrap_or_default();
+        self.serve(&change, false, limits, now).map(|_| ())
     }
 
     /// A patch of the reported properties by the device; gives their new version.
@@ -186,26 +207,27 @@ fn object<'a>(value: &'a Json, at: &str) -> Result<&'a Map<String, Json>, Wrong>
 }
 
 impl Hub {
-    /// The device asks for its twin.
-    pub(crate) fn twin_get(&self, name: &Name) -> Answer {
-        let state = self.lock();
-        let Some(entry) = state.entries.get(name) else {
-            let wrong = Wrong::absent(name);
-            return Answer::refused(wrong.status, wrong.code, &wrong.why, self.means.clock.now());
-        };
-        let body = Bytes::from(entry.twin.for_device().to_string());
-        Answer {
-            status: 200,
-            version: None,
-            body,
-            durable: Durable::DONE,
+    /// The device asks for its twin over its live connection.
+    pub(crate) fn twin_get(&self, name: &Name, connection: &Connection) -> Answer {
+        let mut state = self.lock();
+        match state.twin_of(name, connection) {
+            Ok(twin) => Answer {
+                status: 200,
+                version: None,
+                body: Bytes::from(twin.for_device().to_string()),
+                // The versions in it become nothing else's after a crash.
+                durable: self.means.store.so_far(),
+            },
+            Err(wrong) => {
+                Answer::refused(wrong.status, wrong.code, &wrong.why, self.means.clock.now())
+            }
         }
     }
 
-    /// The device patches its reported properties.
-    pub(crate) fn report(&self, name: &Name, body: &[u8]) -> Answer {
+    /// The device patches its reported properties over its live connection.
+    pub(crate) fn report(&self, name: &Name, connection: &Connection, body: &[u8]) -> Answer {
         let now = self.means.clock.now();
-        match self.reported(name, body, now) {
+        match self.reported(name, connection, body, now) {
             Ok((version, durable)) => {
                 let text = format!("reported properties are at version {version}");
                 self.means.tell(self.record(Code::TwinChanged, text, name));
@@ -226,17 +248,20 @@ impl Hub {
         }
     }
 
-    fn reported(&self, name: &Name, body: &[u8], now: Time) -> Result<(u64, Durable), Wrong> {
+    fn reported(
+        &self,
+        name: &Name,
+        connection: &Connection,
+        body: &[u8],
+        now: Time,
+    ) -> Result<(u64, Durable), Wrong> {
         let patch: Json = serde_json::from_slice(body)
             .map_err(|error| Wrong::invalid(format!("this is no JSON: {error}")))?;
         let patch = object(&patch, "the patch")?;
         let mut state = self.lock();
-        let entry = state
-            .entries
-            .get_mut(name)
-            .ok_or_else(|| Wrong::absent(name))?;
-        let version = entry.twin.report(patch, &self.limits, now)?;
-        Ok((version, self.save_twin(name, &entry.twin)))
+        let twin = state.twin_of(name, connection)?;
+        let version = twin.report(patch, &self.limits, now)?;
+        Ok((version, self.save_twin(name, twin, None)))
     }
 
     /// The twin as the service sees it.
@@ -248,7 +273,8 @@ impl Hub {
     }
 
     /// The service patches the twin, or replaces tags and desired properties. `if_match` is an etag, with or without
-    /// quotes, or `*`. A device that listens is sent the change of its desired properties.
+    /// quotes, or `*`. A device that listens is sent the change of its desired properties when it is on the disk: what
+    /// it knows under a version is never something else after a crash.
     ///
     /// # Errors
     /// 400, 404, 412 or 413; then nothing has changed.
@@ -275,11 +301,9 @@ impl Hub {
             });
         }
         let done = entry.twin.serve(change, replace, &self.limits, now)?;
-        let durable = self.save_twin(name, &entry.twin);
+        let push = done.patch.and_then(|patch| entry.desired_change(patch));
+        let durable = self.save_twin(name, &entry.twin, push);
         let version = entry.twin.desired.version;
-        if let Some(patch) = done.patch {
-            entry.push_desired(patch);
-        }
         let view = entry.twin_for_service(name);
         drop(state);
         let text =
@@ -288,10 +312,16 @@ impl Hub {
         Ok((view, durable))
     }
 
-    fn save_twin(&self, name: &Name, twin: &Twin) -> Durable {
+    /// Writes the twin; `push` is handed over when it is written, in the order of the versions. A connection that is too
+    /// slow to take it misses it, as a device that is away does: it finds the whole when it asks.
+    fn save_twin(&self, name: &Name, twin: &Twin, push: Option<(Sender, Down)>) -> Durable {
         let mut batch = Batch::default();
         batch.put(Table::Twin, name.key(&self.host), twin);
-        self.means.store.write(batch)
+        self.means.store.write_then(batch, move || {
+            if let Some((to, down)) = push {
+                let _ = to.try_send(down);
+            }
+        })
     }
 
     /// A record about one of the hub's devices.
@@ -302,22 +332,32 @@ impl Hub {
     }
 }
 
+impl State {
+    /// The twin of a device or module that asks over this connection.
+    fn twin_of(&mut self, name: &Name, connection: &Connection) -> Result<&mut Twin, Wrong> {
+        match self.entries.get_mut(name) {
+            Some(entry) if entry.is_live(connection) => Ok(&mut entry.twin),
+            Some(_) => Err(Wrong::stolen(name)),
+            None => Err(Wrong::absent(name)),
+        }
+    }
+}
+
 impl Entry {
-    /// Sends the device a change of its desired properties if it listens. One that is too slow to take it misses it, as
-    /// one that is away does: it finds the whole when it asks.
-    fn push_desired(&self, mut patch: Map<String, Json>) {
-        let Some(live) = &self.live else { return };
-        let Some(&qos) = self.session.subscriptions.get(&Feature::DesiredChanges) else {
-            return;
-        };
+    /// What the device is sent about a change of its desired properties, if it listens.
+    fn desired_change(&self, mut patch: Map<String, Json>) -> Option<(Sender, Down)> {
+        let live = self.live.as_ref()?;
+        let &qos = self.session.subscriptions.get(&Feature::DesiredChanges)?;
         let version = self.twin.desired.version;
         patch.insert("$version".into(), version.into());
-        live.send(Down::Publish {
+        let down = Down::Publish {
             topic: format!("$iothub/twin/PATCH/properties/desired/?$version={version}"),
             payload: Bytes::from(Json::Object(patch).to_string()),
             qos,
             settles: None,
-        });
+            redelivered: false,
+        };
+        Some((live.down.clone(), down))
     }
 }
 

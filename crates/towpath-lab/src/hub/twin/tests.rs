@@ -87,6 +87,17 @@ fn a_document_has_at_most_32_kb() {
 }
 
 #[test]
+fn what_is_empty_has_a_size_too() {
+    for empty in [json!(null), json!(""), json!([]), json!({})] {
+        let mut twin = twin();
+        let many = |count: usize| json!({ "a": vec![empty.clone(); count] });
+        let error = report(&mut twin, many(8192)).expect_err("4 bytes each, and the key");
+        assert_eq!((error.status, error.code), (413, Code::TooLarge));
+        assert_eq!(report(&mut twin, many(8191)), Ok(2));
+    }
+}
+
+#[test]
 fn the_service_patches_and_replaces() {
     let mut twin = twin();
     let (limits, now) = (Limits::default(), Time::from_millis(1000));

@@ -56,7 +56,7 @@ impl Entry {
         let mut twin = json!({
             "deviceId": name.device,
             "etag": etag(self.twin.etag),
-            "deviceEtag": etag(self.identity.etag),
+            "deviceEtag": self.identity.etag_text(),
             "status": if self.identity.enabled { "enabled" } else { "disabled" },
             "statusUpdateTime": self.identity.status_updated.rfc3339(),
             "connectionState": if self.live.is_some() { "Connected" } else { "Disconnected" },

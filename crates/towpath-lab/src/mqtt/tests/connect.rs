@@ -99,7 +99,7 @@ async fn a_hub_that_is_not_there() {
     let user_name = Some("other.azure-devices.net/dev1/?api-version=2021-04-12");
     let connect = bench.connect("dev1", |connect| connect.user_name = user_name);
     let (rest, why) = answer(&bench, &connect).await;
-    assert_eq!(rest, [0x20, 2, 0, 5]);
+    assert_eq!(rest, [0x20, 2, 0, 3]);
     assert!(
         why.contains("other.azure-devices.net") && why.contains("localhost"),
         "{why}"
@@ -205,4 +205,78 @@ async fn a_lab_that_ends_leaves_nobody_connected() {
     client.task.abort();
     assert!(client.task.await.is_err_and(|error| error.is_cancelled()));
     assert!(!bench.is_connected(&Name::device("dev1")));
+}
+
+/// What the secrets of the next tests have in them.
+const SECRET: &str = "c2VjcmV0";
+
+#[track_caller]
+fn shows_no_secret(bench: &Bench) {
+    let ladder = bench.shared.connections.ladders(None, 1).remove(0);
+    assert!(ladder.device.as_ref().is_none_or(|device| device == "dev1"));
+    let records = bench.shared.means.log.since(0);
+    let shown = format!("{ladder:?} {records:?}");
+    let found = shown.find(SECRET);
+    assert_eq!(found.map(|at| &shown[at.saturating_sub(300)..at]), None);
+}
+
+/// Who swaps fields sends a secret where something stands that everybody may see.
+#[tokio::test(start_paused = true)]
+async fn secrets_that_stand_in_the_wrong_place_are_not_shown() {
+    let bench = Bench::new();
+    let string = "HostName=localhost;DeviceId=dev1;SharedAccessKey=c2VjcmV0/c2VjcmV0";
+    let token = "SharedAccessSignature sr=localhost%2Fdevices%2Fdev1&sig=c2VjcmV0&se=1";
+    let user_name = "localhost/dev1/?api-version=2021-04-12";
+    let dps = "SharedAccessKey=c2VjcmV0/registrations/dev1/api-version=2019-03-31";
+    for (id, user_name, named) in [
+        ("dev1", string, true),
+        ("dev1", token, true),
+        ("dev1", "localhost/SharedAccessKey=c2VjcmV0", true),
+        ("dev1", "localhost/bGFi/c2VjcmV0ZGV2aWNlLWtleS0wMTI=", true),
+        ("dev1", "bGFic2VjcmV0ZGV2aWNlLWtleS0wMTI=", true),
+        ("dev1", dps, true),
+        (string, user_name, false),
+        (token, user_name, false),
+        ("SharedAccessKey=c2VjcmV0", user_name, false),
+    ] {
+        let connect = bench.connect("dev1", |connect| {
+            (connect.client_id, connect.user_name) = (id, Some(user_name));
+        });
+        let (rest, why) = answer(&bench, &connect).await;
+        assert_eq!(rest[..3], [0x20, 2, 0], "{why}");
+        assert!(why.contains("a token or connection string"), "{why}");
+        assert_eq!(why.contains("where the user name belongs"), named, "{why}");
+        assert!(!why.contains(SECRET), "{why}");
+        shows_no_secret(&bench);
+    }
+
+    // The provisioning service may refuse the registration instead of CONNECT.
+    let mut client = bench.dial();
+    let connect = bench.connect("dev1", |connect| {
+        connect.client_id = "SharedAccessKey=c2VjcmV0";
+        connect.user_name = Some("0ne00000000/registrations/dev1/api-version=2019-03-31");
+    });
+    client.send(&connect).await;
+    let register = "$dps/registrations/PUT/iotdps-register/?$rid=1";
+    client
+        .publish(register, 1, br#"{"registrationId":"dev1"}"#)
+        .await;
+    client.packet().await;
+    client.vanish().await;
+    assert!(!bench.told(Code::DeviceDisconnected).is_empty());
+    shows_no_secret(&bench);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_not_be_a_device_is_not_taken_for_one() {
+    let bench = Bench::new();
+    let long: &str = "a".repeat(129).leak();
+    for id in ["a\u{7}b", "a/b/c", "/b", long] {
+        let connect = bench.connect("dev1", |connect| {
+            (connect.client_id, connect.user_name) = (id, Some("other/dev1/?api-version=1"));
+        });
+        answer(&bench, &connect).await;
+        let ladder = bench.shared.connections.ladders(None, 1).remove(0);
+        assert_eq!(ladder.device, None, "{id:?}");
+    }
 }

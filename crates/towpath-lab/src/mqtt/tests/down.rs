@@ -39,6 +39,7 @@ fn plain(topic: &str, qos: u8) -> Down {
         payload: Bytes::new(),
         qos,
         settles: None,
+        redelivered: false,
     }
 }
 
@@ -78,8 +79,9 @@ async fn a_message_that_was_not_acknowledged_comes_again() {
     let mut client = bench
         .connected_as("dev1", |connect| connect.clean_start = false)
         .await;
-    let (_, _, id, payload) = client.message().await;
-    assert_eq!(payload, b"again");
+    let (first, _, id, payload) = client.message().await;
+    // [MQTT-3.3.1-1]: with DUP.
+    assert_eq!((first, &payload[..]), (0x3A, &b"again"[..]));
     client.puback(id).await;
     client.disconnect().await;
     assert_eq!(bench.waiting(), 0);
@@ -215,4 +217,120 @@ async fn a_message_that_mqtt_can_not_carry_is_told() {
     tokio::task::yield_now().await;
     client.nothing().await;
     assert!(bench.why(Code::ServerError).contains("a/+/b"));
+}
+
+/// Hands messages to the connection until more of them wait to be written than the connection takes on.
+async fn flood(bench: &Bench) {
+    for _ in 0..4 {
+        assert!(bench.hand(Down::Publish {
+            topic: "t".into(),
+            payload: Bytes::from_static(&[0; 40 << 10]),
+            qos: 0,
+            settles: None,
+            redelivered: false,
+        }));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_is_still_taken_over() {
+    let bench = Bench::new();
+    let mut first = bench.dial_with(None, 256);
+    let connect = bench.connect("dev1", |connect| connect.keep_alive = 0);
+    first.send(&connect).await;
+    first.expect(&[0x20, 2, 0, 0]).await;
+    flood(&bench).await;
+    let start = tokio::time::Instant::now();
+    let second = bench.connected("dev1").await;
+    // A second until it is noticed, and some for the last bytes.
+    let why = timeout(LONG, first.task).await.expect("an end");
+    let why = why.expect("no panic");
+    assert!(why.contains("took over"), "{why}");
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    second.disconnect().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_is_heard_behind_messages_that_can_not_be_sent() {
+    let bench = Bench::new();
+    let mut client = bench.dial_with(None, 256);
+    let connect = bench.connect("dev1", |connect| connect.keep_alive = 0);
+    client.send(&connect).await;
+    client.expect(&[0x20, 2, 0, 0]).await;
+    flood(&bench).await;
+    for _ in 0..200 {
+        assert!(bench.hand(plain("t", 1)));
+    }
+    // The hub keeps its end of the channel.
+    let name = Name::device("dev1");
+    assert!(
+        bench
+            .hub()
+            .disconnect(&name, Code::Maintenance, "maintenance")
+    );
+    let start = tokio::time::Instant::now();
+    let why = timeout(LONG, client.task).await.expect("an end");
+    assert_eq!(why.expect("no panic"), "maintenance");
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_while_nothing_was_read_is_sent_afterwards() {
+    let bench = Bench::new();
+    let mut client = bench.dial_with(None, 256);
+    let connect = bench.connect("dev1", |connect| connect.keep_alive = 0);
+    client.send(&connect).await;
+    client.expect(&[0x20, 2, 0, 0]).await;
+    flood(&bench).await;
+    for number in 0..100 {
+        assert!(bench.hand(plain(&format!("t/{number}"), 1)));
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    for _ in 0..4 {
+        assert_eq!(client.message().await.3.len(), 40 << 10);
+    }
+    for number in 0..100 {
+        let (_, topic, id, _) = client.message().await;
+        assert_eq!(topic, format!("t/{number}"));
+        client.puback(id).await;
+    }
+    client.nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_is_closed() {
+    let bench = Bench::new();
+    let mut client = bench.dial_with(None, 256);
+    let connect = bench.connect("dev1", |connect| connect.keep_alive = 0);
+    client.send(&connect).await;
+    client.expect(&[0x20, 2, 0, 0]).await;
+    let start = tokio::time::Instant::now();
+    flood(&bench).await;
+    // Who takes a little is not the one that is meant.
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let mut some = [0; 100];
+    client.stream.read_exact(&mut some).await.expect("some");
+    let why = timeout(LONG, client.task).await.expect("an end");
+    let why = why.expect("no panic");
+    assert!(why.contains("took nothing for 60 s"), "{why}");
+    let seconds = start.elapsed().as_secs();
+    assert!((110..120).contains(&seconds), "{seconds} s");
+    assert_eq!(bench.why(Code::ClosedRemotely), why);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_connection_was_sent_says_so() {
+    let bench = Bench::new();
+    let mut client = bench.connected("dev1").await;
+    for (qos, byte) in [(1, 0x3A), (0, 0x30)] {
+        assert!(bench.hand(Down::Publish {
+            topic: "t".into(),
+            payload: Bytes::new(),
+            qos,
+            settles: Some(99),
+            redelivered: true,
+        }));
+        assert_eq!(client.message().await.0, byte);
+    }
 }

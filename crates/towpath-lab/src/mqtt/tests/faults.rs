@@ -66,12 +66,69 @@ async fn a_slow_answer_to_connect() {
     client.silent(14).await;
     client.nothing().await;
 
+    // The time for CONNECT is over by then, but CONNECT was in time.
+    bench.switch_on(Setting::new(Kind::ConnackSlow).number(90_000).times(1));
+    let mut slow = bench.dial();
+    slow.send(&bench.connect("dev1/mod1", |_| {})).await;
+    slow.silent(89).await;
+    slow.expect(&[0x20, 2, 0, 0]).await;
+
     // Who gives up meanwhile is not let in.
     let mut client = bench.dial();
     client.send(&bench.connect("dev2", |_| {})).await;
     client.silent(1).await;
     client.vanish().await;
-    assert_eq!(bench.told(Code::DeviceConnected).len(), 1);
+    assert_eq!(bench.told(Code::DeviceConnected).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_is_counted_and_meets_whom_it_means() {
+    let bench = Bench::new();
+    let mut client = bench.connected("dev1").await;
+    let done = || {
+        bench
+            .shared
+            .means
+            .faults
+            .on()
+            .first()
+            .map(|switch| switch.done)
+    };
+    let telemetry = async |client: &mut Client, count: u8| {
+        let start = tokio::time::Instant::now();
+        for id in 1..=count {
+            let topic = "devices/dev1/messages/events/";
+            client.publish(topic, id.into(), b"").await;
+            client.expect(&[0x40, 2, 0, id]).await;
+        }
+        start.elapsed().as_secs()
+    };
+    client.subscribe(&["$iothub/twin/res/#"], &[1]).await;
+    // Of another listener.
+    let other = Setting {
+        listener: Some("https".into()),
+        ..Setting::new(Kind::Throttle)
+    };
+    bench.switch_on(other);
+    assert_eq!(telemetry(&mut client, 3).await, 0);
+    client.publish("$iothub/twin/GET/?$rid=1", 0, b"").await;
+    assert_eq!(client.message().await.1, "$iothub/twin/res/200/?$rid=1");
+    assert_eq!(done(), Some(0));
+
+    bench.shared.means.faults.clear();
+    bench.switch_on(Setting::new(Kind::Throttle).device("dev1").times(3));
+    // The lab's clock stands still: the second waits a second, the third two.
+    assert_eq!(telemetry(&mut client, 1).await, 0);
+    assert_eq!(done(), Some(0), "the first is let through");
+    assert_eq!(telemetry(&mut client, 2).await, 3);
+    assert_eq!(done(), Some(2));
+    client.publish("$iothub/twin/GET/?$rid=2", 0, b"").await;
+    assert_eq!(client.message().await.1, "$iothub/twin/res/429/?$rid=2");
+    assert_eq!(done(), None, "it was done three times");
+    let ladder = bench.shared.connections.ladders(None, 1).remove(0);
+    assert_eq!(ladder.faults, [Kind::Throttle.id()]);
+    assert_eq!(bench.told(Code::FaultApplied).len(), 3);
+    assert_eq!(telemetry(&mut client, 5).await, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -102,6 +102,34 @@ async fn what_is_acknowledged_is_on_the_disk() {
     std::fs::remove_dir_all(&folder).expect("removed");
 }
 
+/// One message at a time, so that nothing but the disk can wake the connection.
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_waits_for_the_disk_and_for_no_timer() {
+    let folder = std::env::temp_dir().join(format!("towpath-lab-puback-{}", std::process::id()));
+    let bench = Bench::of(Config {
+        state: Some(folder.clone()),
+        ..config()
+    });
+    let mut client = bench.connected("dev1").await;
+    // Tokio's time stands still while a blocking task runs, and this one gives up after a real while.
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let still = tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(20)));
+    let before = tokio::time::Instant::now();
+    for id in 1..=3 {
+        client
+            .publish("devices/dev1/messages/events/", id, b"x")
+            .await;
+        let [high, low] = id.to_be_bytes();
+        client.expect(&[0x40, 2, high, low]).await;
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    drop(end);
+    still.await.expect("no panic").expect_err("no message");
+    client.disconnect().await;
+    drop(bench);
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
 #[tokio::test(start_paused = true)]
 async fn retain_becomes_a_property() {
     let bench = Bench::new();
@@ -254,4 +282,25 @@ async fn too_many_messages_wait() {
     );
     assert!(!bench.told(Code::Throttled).is_empty());
     client.nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_behind_slows_down_whatever_is_written() {
+    let bench = Bench::new();
+    let mut client = bench.connected("dev1").await;
+    let patch = "$iothub/twin/PATCH/properties/reported/?$rid=1";
+    let mut seconds = async |topic: &str| {
+        let start = tokio::time::Instant::now();
+        client.publish(topic, 1, b"{}").await;
+        client.publish(topic, 2, b"{}").await;
+        client.expect(&[0x40, 2, 0, 1]).await;
+        client.expect(&[0x40, 2, 0, 2]).await;
+        // Read when the second one's time is over too.
+        client.nothing().await;
+        start.elapsed().as_secs()
+    };
+    assert_eq!(seconds(patch).await, 0);
+    bench.shared.means.store.fall_behind(64 << 20);
+    assert_eq!(seconds(patch).await, 2);
+    assert_eq!(seconds("devices/dev1/messages/events/").await, 2);
 }

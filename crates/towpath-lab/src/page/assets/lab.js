@@ -238,6 +238,7 @@ function connected(yes) {
 
 document.addEventListener("visibilitychange", follow);
 addEventListener("pagehide", () => stream?.close());
+addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
 follow();
 
 // ---- Filters: the address changes, and what it shows is fetched
@@ -290,8 +291,8 @@ async function switchOff(numbers) {
   for (const number of numbers) await call("DELETE", `/api/faults/${number}`);
 }
 
-document.querySelector("[data-faults]")?.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-faults] button");
   if (!button) return;
   const name = button.dataset.fault;
   doing(null, null, async () => {
@@ -327,6 +328,14 @@ function sift(text) {
     if (words.length && any) group.open = true;
   }
 }
+
+// ---- Forms: Ctrl and Enter in a field of several lines does what the button does
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.nodeName === "TEXTAREA") {
+    event.target.form?.requestSubmit();
+  }
+});
 
 // ---- A device
 

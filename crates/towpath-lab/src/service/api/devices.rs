@@ -11,7 +11,8 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     super::{
         answer::{answered, empty},
-        call::{At, Content},
+        body::Content,
+        call::At,
     },
     Answer, Asked, Wrong, hub, kept, name, ok,
 };
@@ -204,7 +205,7 @@ pub(super) async fn invoke(
     At((host, id, method)): At<(String, String, String)>,
     content: Content,
 ) -> Answer {
-    let asked = match content.0.is_empty() {
+    let asked = match content.bytes.is_empty() {
         true => Json::Object(Map::new()),
         false => content.object()?,
     };

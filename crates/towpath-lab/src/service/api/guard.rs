@@ -64,7 +64,8 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), Wrong> {
 fn here(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     let address = name.parse::<IpAddr>();
-    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|it| it.is_loopback())
+    let is_loopback = |it: IpAddr| it.to_canonical().is_loopback();
+    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(is_loopback)
 }
 
 #[cfg(test)]
@@ -78,6 +79,9 @@ mod tests {
             "LOCALHOST",
             "lab.localhost",
             "localhost.",
+            "lab.localhost.",
+            "127.0.0.1.",
+            "::ffff:127.0.0.1",
             "127.0.0.1",
             "127.8.8.8",
             "::1",
@@ -90,6 +94,9 @@ mod tests {
             "localhost.evil.example",
             "127.0.0.1.evil.example",
             "10.0.0.1",
+            "::ffff:10.0.0.1",
+            "localhost..",
+            "evillocalhost",
             "0.0.0.0",
             "::",
         ] {

@@ -12,10 +12,7 @@ use openssl::base64;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    super::{
-        answer::answered,
-        call::{At, Content},
-    },
+    super::{answer::answered, body::Content, call::At},
     Answer, Asked, Wrong, hub, kept, name, ok,
 };
 use crate::{

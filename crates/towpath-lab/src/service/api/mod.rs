@@ -10,7 +10,7 @@ mod status;
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, FromRequestParts, Query},
     http::{StatusCode, request::Parts},
     middleware,
@@ -20,7 +20,7 @@ use axum::{
 use serde_json::{Value as Json, json};
 
 pub(crate) use self::guard::guard;
-use super::{BODY, answer::answered, call::At};
+use super::{BODY, answer::answered, body::Bodies, call::At};
 use crate::{
     hub::{Hub, Name},
     log::Code,
@@ -106,6 +106,7 @@ pub(crate) fn api(lab: &Arc<Shared>) -> Router {
         .route("/api/{*rest}", axum::routing::any(unknown))
         .layer(middleware::from_fn(guard))
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(Extension(Bodies::default()))
         .with_state(Arc::clone(lab))
 }
 

@@ -12,7 +12,8 @@ use serde_json::{Value as Json, json};
 use super::{
     super::{
         answer::{answered, empty},
-        call::{At, Content},
+        body::Content,
+        call::At,
     },
     Answer, Asked, Wrong, ok,
 };
@@ -83,7 +84,7 @@ pub(super) async fn faults(State(lab): State<Arc<Shared>>) -> Answer {
 }
 
 pub(super) async fn switch_on(State(lab): State<Arc<Shared>>, content: Content) -> Answer {
-    let setting: Setting = serde_json::from_slice(&content.0)
+    let setting: Setting = serde_json::from_slice(&content.bytes)
         .map_err(|error| Wrong::invalid(format!("the setting: {error}")))?;
     let number = lab.means.faults.switch_on(setting);
     let number = number.map_err(|error| match error {
@@ -106,7 +107,7 @@ pub(super) async fn clear(State(lab): State<Arc<Shared>>) -> Answer {
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-/// Enrolments and registrations, without keys; `?limit=` of each.
+/// Enrolments and registrations, in which the service shows no keys; `?limit=` of each.
 pub(super) async fn provisioning(State(lab): State<Arc<Shared>>, asked: Asked) -> Answer {
     let Some(dps) = &lab.dps else {
         let why = "the config declares no provisioning service";
@@ -115,13 +116,7 @@ pub(super) async fn provisioning(State(lab): State<Arc<Shared>>, asked: Asked) -
     let limit = asked.limit(1000, 10_000)?;
     let (individuals, _) = dps.enrollments(provisioning::Kind::Individual, None, limit);
     let (groups, _) = dps.enrollments(provisioning::Kind::Group, None, limit);
-    let (mut registrations, _) = dps.registrations(None, None, limit);
-    // What an assignment hands out may be a key.
-    for registration in &mut registrations {
-        if let Some(registration) = registration.as_object_mut() {
-            registration.remove("symmetricKey");
-        }
-    }
+    let (registrations, _) = dps.registrations(None, None, limit);
     Ok(ok(&json!({
         "host": dps.host,
         "id_scope": dps.id_scope,

@@ -37,7 +37,7 @@ async fn telemetry_comes_over_http() {
     assert_eq!(came.len(), 3);
     assert_eq!(came[0]["body"], "{\"t\":21}");
     assert_eq!(came[0]["properties"], json!({ "alert": "yes" }));
-    assert_eq!(came[0]["system"], json!({ "message-id": "m-1" }));
+    assert_eq!(came[0]["system"]["message-id"], "m-1");
     assert_eq!(came[1]["body"], "hello");
     assert_eq!(came[2]["body"], "plain");
     let ladders = bench.lab.connections.ladders(Some("d"), 1);
@@ -84,6 +84,44 @@ async fn another_device_a_disabled_one_and_nobody_are_refused() {
     let disabled = as_device(&bench, ask("POST", &path)).await;
     assert_eq!(disabled.status, StatusCode::FORBIDDEN);
     assert_eq!(disabled.error(), "DeviceDisabled");
+    // Who does not prove to be it is not told.
+    let other = bench.device_token("e");
+    let other = ask("POST", &path).with("authorization", other);
+    let other = bench.anybody(other).await;
+    assert_eq!(other.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(other.error(), "IotHubUnauthorizedAccess");
+}
+
+/// Faults of a device's credentials are for devices: the service's calls go on.
+#[tokio::test]
+async fn faults_at_the_door() {
+    let bench = Bench::new();
+    bench.device("d").await;
+    let path = format!("/devices/d/messages/events?{VERSION}");
+    let faults = &bench.lab.means.faults;
+    for (kind, status, code) in [
+        (Kind::TokenExpired, StatusCode::UNAUTHORIZED, "401"),
+        (Kind::DeviceUnknown, StatusCode::UNAUTHORIZED, "404001"),
+        (Kind::DeviceDisabled, StatusCode::FORBIDDEN, "403012"),
+    ] {
+        faults.switch_on(Setting::new(kind)).expect("a fault");
+        let identity = bench.owner(ask("GET", &format!("/devices/d?{VERSION}")));
+        assert_eq!(identity.await.status, StatusCode::OK, "{kind}");
+        assert_eq!(faults.on()[0].done, 0, "{kind}");
+        let sent = as_device(&bench, ask("POST", &path)).await;
+        assert_eq!(sent.status, status, "{kind}");
+        assert_eq!(faults.on()[0].done, 1, "{kind}");
+        let refusals = bench.refusals();
+        let last = refusals.last().expect("one");
+        assert!(last.starts_with(code), "{last}");
+        faults.clear();
+    }
+    // Credentials that are not good are not taken for a token that has expired.
+    let fault = Setting::new(Kind::TokenExpired);
+    faults.switch_on(fault).expect("a fault");
+    let nobody = bench.anybody(ask("POST", &path)).await;
+    assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(faults.on()[0].done, 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Requests on the routers, as the front door hands them on.
 
 mod api;
+mod body;
 mod device;
 mod malformed;
 mod provisioning;
@@ -97,7 +98,13 @@ impl Ask {
         self
     }
 
-    async fn on(self, router: &Router, host: &str, lab: &Shared) -> Reply {
+    async fn on(mut self, router: &Router, host: &str, lab: &Shared) -> Reply {
+        let body = Body::from(std::mem::take(&mut self.body));
+        self.on_with(body, router, host, lab).await
+    }
+
+    /// With a body of another kind.
+    async fn on_with(self, body: Body, router: &Router, host: &str, lab: &Shared) -> Reply {
         let peer = SocketAddr::from(([127, 0, 0, 1], 40_000));
         let connection = lab
             .connections
@@ -113,7 +120,7 @@ impl Ask {
             connection: Arc::clone(&connection),
             certificate: None,
         };
-        let request = request.extension(caller).body(Body::from(self.body));
+        let request = request.extension(caller).body(body);
         let routes = TowerToHyperService::new(router.clone());
         let response = routes.call(request.expect("a request")).await;
         let response = response.expect("a router always answers");

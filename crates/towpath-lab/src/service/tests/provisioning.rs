@@ -132,6 +132,8 @@ async fn a_device_registers_over_https() {
     assert_eq!(state.json()["status"], "assigned");
     let own = bench.own(ask("GET", "/api/provisioning")).await;
     assert_eq!(own.json()["registrations"][0]["registrationId"], "dev-1");
+    // The page tells by it whether a group was the way in.
+    assert_eq!(own.json()["registrations"][0]["symmetricKey"], json!({}));
     assert!(!own.text.contains(&key.to_base64()), "no keys here");
     let gone = as_owner(
         &bench,
