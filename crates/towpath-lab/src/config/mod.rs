@@ -290,7 +290,7 @@ pub struct Limits {
     pub c2d_queue: usize,
     /// Seconds until a message to a device expires, where it does not say so.
     pub c2d_ttl_s: u64,
-    /// Seconds that a delivered message is locked for.
+    /// Seconds that a message received over HTTP is locked for; over MQTT it is until its connection ends.
     pub c2d_lock_s: u64,
     /// How often a message may be abandoned before it is dropped; MQTT has no word for abandoning.
     pub c2d_deliveries: u32,

@@ -1,5 +1,5 @@
 //! The lab's own API under `/api`, for the page, for scripts and for tests: what the real service has no HTTP for, and
-//! the switches of the faults. On loopback, without a token; [`guard`] keeps web pages of others out.
+//! the switches of the faults. On loopback, without a token; [`guard()`] keeps web pages of others out.
 
 mod devices;
 mod events;
