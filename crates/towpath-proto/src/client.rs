@@ -262,6 +262,15 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .map(settled)
     }
 
+    /// Takes back a message of QoS 1 that is not acknowledged, or of QoS 2 that was not sent, while there is no
+    /// connection: because it has lost its worth meanwhile. False if there is no such message, or a connection.
+    ///
+    /// The server may have it all the same: the acknowledgement may have been on its way.
+    pub fn withdraw(&mut self, packet_id: PacketId) -> bool {
+        self.let_go();
+        self.session.withdraw(packet_id, &mut self.buffers.store)
+    }
+
     fn split(&mut self) -> (&mut Session, Wire<'_>, &mut B, &mut B) {
         let framed = self.path.is_framed();
         let wire = Wire {

@@ -40,7 +40,7 @@ pub struct Fault {
     /// The cause.
     pub code: Code,
     /// The raw number behind the cause, 0 if there is none: an HTTP status, an MQTT reason code,
-    /// a WebSocket close code, an errno.
+    /// a WebSocket close code, an errno, an error code of a service.
     pub number: u32,
     /// The clause of the specification that was broken, or empty.
     pub clause: &'static str,
@@ -124,7 +124,10 @@ impl fmt::Display for Fault {
             part(f)?;
             // Up to TLS, and about itself, this side speaks: an address, an error text.
             let own = (self.rung <= Rung::Tls && !self.code.quotes_proxy())
-                || matches!(self.code, Code::Io);
+                || matches!(
+                    self.code,
+                    Code::Io | Code::DpsMalformed | Code::KeyUnreadable | Code::HttpMalformed
+                );
             if own {
                 write!(f, "{}", self.detail)?;
             } else {
@@ -161,6 +164,8 @@ enum Number {
     Rcode,
     /// A reply code of SOCKS5.
     Socks,
+    /// An error code of the Device Provisioning Service, such as 401002; below 1000 the status alone.
+    Dps,
 }
 
 macro_rules! codes {
@@ -311,6 +316,13 @@ codes! {
     NoSubprotocol, Peer, Http, "the server did not take the subprotocol mqtt", "This path is a WebSocket but no MQTT; check the path.";
     WrongSubprotocol, Peer, Http, "the server chose a subprotocol that was not offered", "Offer the subprotocol that this server knows (mqtt, mqttv3.1).";
     UnaskedExtension, Peer, Http, "the server uses an extension that was not offered", "A proxy in between changes the upgrade.";
+    // HTTP for its own sake: REST calls, downloads.
+    HttpTimeout, Path, Millis, "no complete answer to the HTTP request", "The server or a proxy holds the request; try again, or raise the time for a rung.";
+    HttpMalformed, Peer, Os, "the HTTP answer can't be read", "Check host and port; a middlebox may have damaged it.";
+    HttpCut, Peer, Bytes, "the connection ended before the HTTP answer did", "Ask again; a download goes on where it ended.";
+    HttpTooLarge, Local, Bytes, "the HTTP answer is larger than what is taken here", "This may be another server; check the address.";
+    UploadRefused, Peer, Http, "the hub does not take the file upload", "Link a storage account and a container to the hub; check the device's credentials; at most 10 uploads of a device may be under way.";
+    StorageRefused, Peer, Http, "the storage does not take the file", "Upload again: the place for a file is given for an hour at most; look at the storage account's firewall.";
     // WebSocket frames, RFC 6455.
     FrameMask, Peer, Os, "a frame is masked the wrong way", "The peer breaks RFC 6455.";
     FrameReserved, Peer, Os, "a frame uses reserved bits or a reserved opcode", "The peer breaks RFC 6455, or uses an extension unasked.";
@@ -334,6 +346,22 @@ codes! {
     AliasesFull, Local, Bytes, "the topic alias buffer is full", "Enlarge the alias buffer, or announce fewer aliases.";
     ConnectRefused, Peer, Reason, "the server refused the connection", "Check client id, user, password and the server's access rules.";
     ServerDisconnected, Peer, Reason, "the server ended the connection", "Look at the reason, and at the server's log.";
+    // The hub and its Device Provisioning Service.
+    DpsUnauthorized, Peer, Dps, "the provisioning service does not take this device's proof", "Check ID scope, registration ID and key against the enrolment (a group's devices have keys derived from its own), and the clock; with a certificate, its common name has to be the registration ID, and the intermediates have to be sent along.";
+    DpsNotFound, Peer, Dps, "the provisioning service has no enrolment for this device", "Check the ID scope and the registration ID, or create an enrolment for it.";
+    DpsDisabled, Peer, Dps, "the enrolment of this device is disabled", "Enable it at the provisioning service.";
+    DpsUnassigned, Peer, Dps, "the provisioning service knows the device and assigned no hub", "Link a hub to the service, or look at the enrolment's allocation policy.";
+    DpsThrottled, Peer, Dps, "the provisioning service has too many requests", "It is asked again later; keep the assignment over restarts, and spread the starts of a fleet.";
+    DpsBusy, Peer, Dps, "the provisioning service can't answer now", "It is asked again later; look at Azure's status page if it lasts.";
+    DpsFailed, Peer, Dps, "the provisioning service refuses the registration", "Look at the number and the text; the payload, the request for a certificate, or the allocation function are the usual causes.";
+    DpsMalformed, Peer, Dps, "the provisioning service's answer can't be read", "Check the host name of the service; this may be another server.";
+    DpsSilent, Path, Millis, "the provisioning service does not answer", "It accepted the connection: ask again later, and look at Azure's status page if it lasts.";
+    HubUnauthorized, Peer, Reason, "the hub does not take this device", "Check its key or certificate, the clock, and that the device exists at this hub and is enabled; the hub has one word for all of these.";
+    HubName, Usage, Os, "an identifier or a payload that can't be said to the hub", "Look at the rule: identifiers have no +, # or control characters, and what DPS is told beside the registration ID is a JSON object.";
+    HubFilterRefused, Peer, Reason, "the hub refuses a subscription", "A hub of the basic tier has no cloud-to-device messages, methods and twins: switch off what it lacks.";
+    TwinSilent, Path, Millis, "the hub does not answer for the device's twin", "It is asked again; look at Azure's status page if it lasts.";
+    TwinRefused, Peer, Dps, "the hub does not give the device's twin", "It is asked again; with 429 the hub has too many requests. A hub of the basic tier has no twins: do without.";
+    KeyUnreadable, Usage, Os, "the device's key can't be read", "Give the key as the portal shows it: base64 on one line, with nothing before or behind it.";
 }
 
 impl Code {
@@ -358,6 +386,8 @@ impl Code {
             Number::Millis => write!(f, "{number} ms"),
             Number::Rcode => f.write_str(rcode(number)),
             Number::Socks => write!(f, "reply {number}: {}", socks_reply(number)),
+            Number::Dps if number < 1000 => write!(f, "status {number}"),
+            Number::Dps => write!(f, "error {number}"),
             // OpenSSL numbers what verification found; Mbed TLS has negative errors from 0x1000 on.
             Number::Tls if number <= 0xff => write!(f, "X.509 error {number}"),
             Number::Tls => write!(f, "Mbed TLS error -0x{number:04x}"),

@@ -11,6 +11,7 @@
 #[cfg(feature = "tls-details")]
 extern crate alloc;
 
+pub mod backoff;
 pub mod buffers;
 pub mod bytes;
 pub mod client;
@@ -28,6 +29,7 @@ pub mod tls;
 pub mod trace;
 pub mod ws;
 
+pub use backoff::{Backoff, Reconnect};
 pub use buffers::{Buffer, Buffers, Random};
 pub use client::{Client, Output, Ready};
 pub use event::Event;

@@ -3,10 +3,8 @@
 
 mod cause;
 
-use super::{Agreed, Alert, Fact, Message, Profile, Renegotiation, Seen, Side, Tap, Tls};
+use super::{Above, Agreed, Alert, Fact, Message, Profile, Renegotiation, Seen, Side, Tap, Tls};
 use crate::{
-    buffers::{Buffer, Random},
-    client::Client,
     fault::{Code, Fault},
     rung::Rung,
     time::Instant,
@@ -20,11 +18,11 @@ const KEPT: usize = 24;
 const READ_FIRST: usize = 512;
 const READ_MOST: usize = 16 << 10;
 
-/// A TLS connection between a [`Client`] and its byte stream.
+/// A TLS connection between a [`Client`](crate::Client), or what else is [`Above`], and its byte stream.
 ///
 /// The driver moves records: it reads into [`rx_space`](Self::rx_space) and says [`commit`](Self::commit), sends what is
 /// [`sendable`](Self::sendable) and says [`transmitted`](Self::transmitted), and tells of the end of the stream with
-/// [`ended`](Self::ended) instead of [`Client::closed`]. In between [`carry`](Self::carry) moves everything else. A fault
+/// [`ended`](Self::ended) instead of [`Client::closed`](crate::Client::closed). In between [`carry`](Self::carry) moves everything else. A fault
 /// of the attempt goes through [`explain`](Self::explain).
 #[derive(Debug)]
 pub struct Layer<T> {
@@ -203,7 +201,7 @@ impl<T: Tls> Layer<T> {
 
     /// Moves plaintext between the client and the records as far as both go, and climbs the rung. True if anything
     /// moved: then poll the client, and call this again. Otherwise records have to leave or to come.
-    pub fn carry<B: Buffer, R: Random>(&mut self, client: &mut Client<B, R>, now: Instant) -> bool {
+    pub fn carry<A: Above>(&mut self, client: &mut A, now: Instant) -> bool {
         if self.over {
             return false;
         }
@@ -238,11 +236,7 @@ impl<T: Tls> Layer<T> {
         true
     }
 
-    fn step<B: Buffer, R: Random>(
-        &mut self,
-        client: &mut Client<B, R>,
-        now: Instant,
-    ) -> Result<Step, Fault> {
+    fn step<A: Above>(&mut self, client: &mut A, now: Instant) -> Result<Step, Fault> {
         if !self.open {
             if let Some(fault) = self.foreign {
                 return Err(fault);
@@ -274,7 +268,7 @@ impl<T: Tls> Layer<T> {
         if came > 0 {
             client.commit(now, came);
             if came == room {
-                let len = client.buffers().rx.bytes().len();
+                let len = client.rx_len();
                 client.grow_rx(len.saturating_mul(2).min(READ_MOST));
             }
             self.answered = true;
@@ -286,11 +280,7 @@ impl<T: Tls> Layer<T> {
     }
 
     /// Encrypts what the client has to say, as far as there is room. True if anything moved.
-    fn send<B: Buffer, R: Random>(
-        &mut self,
-        client: &mut Client<B, R>,
-        now: Instant,
-    ) -> Result<bool, Fault> {
+    fn send<A: Above>(&mut self, client: &mut A, now: Instant) -> Result<bool, Fault> {
         let mut moved = false;
         loop {
             let plain = client.sendable();
@@ -312,7 +302,7 @@ impl<T: Tls> Layer<T> {
     }
 
     /// The first handshake is complete.
-    fn open<B: Buffer, R: Random>(&mut self, client: &mut Client<B, R>, now: Instant) {
+    fn open<A: Above>(&mut self, client: &mut A, now: Instant) {
         self.open = true;
         if let Some(agreed) = self.tls.agreed() {
             self.certificate_requested |= agreed.certificate_requested;
@@ -330,14 +320,14 @@ impl<T: Tls> Layer<T> {
     }
 
     /// Why a renegotiation would be refused now; `None`: it would not.
-    fn refusal<B: Buffer, R: Random>(&self, client: &Client<B, R>) -> Option<Code> {
+    fn refusal<A: Above>(&self, client: &A) -> Option<Code> {
         let secure = self
             .tls
             .agreed()
             .is_some_and(|agreed| agreed.secure_renegotiation);
         if self.renegotiation == Renegotiation::Never {
             Some(Code::RenegotiationOff)
-        } else if client.has_reached_mqtt() {
+        } else if client.is_settled() {
             Some(Code::RenegotiationLate)
         } else if self.renegotiations > 0 {
             Some(Code::RenegotiationAgain)
@@ -365,7 +355,7 @@ impl<T: Tls> Layer<T> {
     }
 
     /// Everything received is worked off: what was asked for and not taken up is refused.
-    fn follow_refusal<B: Buffer, R: Random>(&mut self, client: &Client<B, R>, now: Instant) {
+    fn follow_refusal<A: Above>(&mut self, client: &A, now: Instant) {
         if self.asked
             && !self.renegotiating
             && let Some(code) = self.refusal(client)

@@ -7,6 +7,7 @@
 //! Clauses: RFC 5246 (TLS 1.2), RFC 8446 (TLS 1.3), RFC 5746 (secure renegotiation), RFC 6066 (server name, maximum
 //! fragment length), RFC 7301 (ALPN).
 
+mod above;
 pub mod alert;
 #[cfg(feature = "tls-details")]
 mod details;
@@ -18,11 +19,12 @@ mod suites;
 mod tap;
 mod verdict;
 
+pub use above::Above;
 pub use alert::Alert;
 pub use fact::{Fact, Hello, Message, PublicKey, Side};
 pub use layer::Layer;
 pub use profile::{
-    Capabilities, Clock, Identity, Profile, Renegotiation, Roots, Version, Versions,
+    Capabilities, Clock, Identity, Profile, Renegotiation, Roots, Version, Versions, is_key_uri,
 };
 #[cfg(feature = "tls-details")]
 pub use suites::{suite_like, suite_name, suite_number};

@@ -94,9 +94,10 @@ impl fmt::Debug for Roots<'_> {
 pub struct Identity<'a> {
     /// The certificate and those that signed it, leaf first: PEM, or one certificate in DER.
     pub chain: &'a [u8],
-    /// The private key: PEM or DER; PKCS#8, also encrypted, PKCS#1 or SEC1.
+    /// The private key: PEM or DER; PKCS#8, also encrypted, PKCS#1 or SEC1. Or the URI of a key that stays in its token,
+    /// see [`is_key_uri`].
     pub key: &'a [u8],
-    /// The password of an encrypted key.
+    /// The password of an encrypted key, or the PIN of a token.
     pub password: Option<&'a [u8]>,
 }
 
@@ -105,6 +106,18 @@ impl fmt::Debug for Identity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").finish_non_exhaustive()
     }
+}
+
+/// Whether `key` is not a key but the URI of one that stays where it is: `pkcs11:...` (RFC 7512) in a smart card or HSM,
+/// `handle:0x81000001` or `object:...` in a TPM 2.0. No key in PEM or DER begins like one.
+#[must_use]
+pub fn is_key_uri(key: &[u8]) -> bool {
+    [&b"pkcs11:"[..], b"handle:", b"object:"]
+        .iter()
+        .any(|scheme| {
+            key.get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })
 }
 
 /// Where the time comes from by which certificates are valid.
@@ -201,6 +214,8 @@ pub struct Capabilities {
     pub system_roots: bool,
     /// Encrypted private keys.
     pub encrypted_keys: bool,
+    /// Private keys that stay in a token ([`is_key_uri`]).
+    pub token_keys: bool,
     /// The longest record that fits, bytes of plaintext.
     pub record_buffer: u16,
     /// The longest handshake message that fits, bytes.
@@ -250,6 +265,14 @@ impl Profile<'_> {
                 self.max_fragment
                     .is_some_and(|len| !matches!(len, 512 | 1024 | 2048 | 4096)),
                 "maximum fragment length: 512, 1024, 2048, 4096",
+            ),
+            (
+                wanted(
+                    self.identity
+                        .is_some_and(|identity| is_key_uri(identity.key)),
+                    can.token_keys,
+                ),
+                "a key in a token: only with back-end openssl",
             ),
             (
                 wanted(self.session.is_some(), can.resumption),

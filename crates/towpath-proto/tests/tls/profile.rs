@@ -14,6 +14,7 @@ const ALL: Capabilities = Capabilities {
     resumption: true,
     system_roots: true,
     encrypted_keys: true,
+    token_keys: true,
     record_buffer: 16384,
     handshake_buffer: 1 << 16,
 };
@@ -31,6 +32,7 @@ const FEW: Capabilities = Capabilities {
     resumption: false,
     system_roots: false,
     encrypted_keys: false,
+    token_keys: false,
     record_buffer: 4096,
     handshake_buffer: 4096,
 };

@@ -108,6 +108,20 @@ impl Session {
         Some(Settled::new(record.id, Outcome::Displaced))
     }
 
+    /// Takes back a PUBLISH that was kept and is not acknowledged. On a connection it may be on its way, so it stays.
+    pub(crate) fn withdraw(&mut self, packet_id: PacketId, store: &mut dyn Buffer) -> bool {
+        if self.phase != Phase::Offline {
+            return false;
+        }
+        let kept = |state| matches!(state, State::Due | State::DueAgain | State::AwaitPuback);
+        let Some(record) = self.store.find(store.bytes(), packet_id.get(), kept) else {
+            return false;
+        };
+        self.store.free(store.bytes_mut(), &record);
+        self.unsettled = self.unsettled.saturating_sub(1);
+        true
+    }
+
     #[inline(always)]
     fn admit(&self, publish: &Publish<'_>) -> Result<(), Refusal> {
         if publish.qos > self.limits.maximum_qos {

@@ -25,9 +25,11 @@ impl End {
     const fn of(code: Code) -> Option<Self> {
         Some(match code {
             Code::Closed | Code::Reset => Self::Cut,
-            Code::UpgradeTimeout | Code::ConnackTimeout | Code::PingTimeout | Code::TlsTimeout => {
-                Self::Late
-            }
+            Code::UpgradeTimeout
+            | Code::ConnackTimeout
+            | Code::PingTimeout
+            | Code::HttpTimeout
+            | Code::TlsTimeout => Self::Late,
             Code::TlsAlert | Code::ClientCertificateMissing | Code::ClientCertificateRefused => {
                 Self::Alert
             }
