@@ -29,6 +29,7 @@ mod mem;
 mod names;
 mod pipes;
 mod random;
+mod rs256;
 mod session;
 mod setup;
 mod verify;
@@ -36,6 +37,7 @@ mod verify;
 pub use connection::Connection;
 pub use context::Context;
 pub use random::{Random, set_random};
+pub use rs256::rs256;
 
 use mbedtls_rs_sys as sys;
 use towpath_proto::tls::{Capabilities, Version, Versions};
@@ -59,6 +61,7 @@ pub const fn capabilities() -> Capabilities {
         resumption: true,
         system_roots: false,
         encrypted_keys: cfg!(feature = "encrypted-keys"),
+        token_keys: false,
         record_buffer: sys::MBEDTLS_SSL_IN_CONTENT_LEN as u16,
         // A message is put together in the buffer of a record, its head of four bytes included.
         handshake_buffer: sys::MBEDTLS_SSL_IN_CONTENT_LEN - 4,

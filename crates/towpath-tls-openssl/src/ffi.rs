@@ -1,5 +1,9 @@
 //! The calls that the crate `openssl` does not have. All `unsafe` of this crate is in here.
 
+#[cfg(engines)]
+pub(crate) mod lent;
+pub(crate) mod token;
+
 use core::ffi::{c_int, c_long, c_void};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -11,6 +11,7 @@
 //! fragment length), RFC 7301 (ALPN).
 
 mod cause;
+pub mod certificate;
 mod connection;
 mod context;
 mod ffi;
@@ -19,8 +20,10 @@ mod names;
 mod pipe;
 pub mod server;
 mod session;
+mod token;
 mod watch;
 
+pub use certificate::rs256;
 pub use connection::Connection;
 pub use context::Context;
 
@@ -38,6 +41,7 @@ pub fn capabilities() -> Capabilities {
         resumption: true,
         system_roots: true,
         encrypted_keys: true,
+        token_keys: true,
         record_buffer: 16384,
         // OpenSSL's own limit for a Certificate message, 100 KiB.
         handshake_buffer: 100 * 1024,

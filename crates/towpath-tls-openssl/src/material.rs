@@ -13,10 +13,13 @@ use openssl::{
 };
 use towpath_proto::{
     Fault,
-    tls::{Identity, Roots},
+    tls::{Identity, Roots, is_key_uri},
 };
 
-use crate::cause::{internal, material, material_because};
+use crate::{
+    cause::{internal, material, material_because},
+    token,
+};
 
 fn is_pem(bytes: &[u8]) -> bool {
     const HEAD: &[u8] = b"-----BEGIN ";
@@ -105,8 +108,18 @@ pub(crate) fn set_identity(
     Ok(leaf)
 }
 
+/// The first certificate of a chain.
+pub(crate) fn leaf(chain: &[u8]) -> Result<X509, Fault> {
+    let mut list = certificates(chain, "client certificate")?.into_iter();
+    list.next()
+        .ok_or_else(|| material("client certificate: no certificate in it"))
+}
+
 /// The client's key. OpenSSL keeps it; no copy of the bytes is made here.
-fn key(identity: &Identity<'_>) -> Result<PKey<Private>, Fault> {
+pub(crate) fn key(identity: &Identity<'_>) -> Result<PKey<Private>, Fault> {
+    if is_key_uri(identity.key) {
+        return token::key(identity.key, identity.password);
+    }
     let asked = Cell::new(false);
     let password = |room: &mut [u8]| -> Result<usize, ErrorStack> {
         asked.set(true);

@@ -8,6 +8,7 @@ mod later;
 mod peer;
 mod secrets;
 mod sessions;
+mod tokens;
 mod trust;
 
 use openssl::ssl::{SslContext, SslVersion};
