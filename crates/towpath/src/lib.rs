@@ -8,7 +8,8 @@
 //! All of them drive the same [`towpath_proto::Client`].
 #![cfg_attr(not(feature = "std"), no_std)]
 
-mod backoff;
+#[cfg(feature = "azure")]
+pub mod device;
 pub mod embedded;
 
 #[cfg(feature = "std")]
@@ -23,12 +24,16 @@ mod error;
 mod event;
 #[cfg(feature = "std")]
 mod host;
+#[cfg(feature = "azure")]
+pub mod https;
 #[cfg(feature = "std")]
 mod machine;
 #[cfg(feature = "std")]
 pub mod net;
 #[cfg(feature = "std")]
 mod options;
+#[cfg(any(feature = "outbox", feature = "outbox-flash"))]
+pub mod outbox;
 #[cfg(feature = "std")]
 mod profile;
 #[cfg(feature = "std")]
@@ -53,7 +58,6 @@ pub use towpath_proto::{
     },
 };
 
-pub use self::backoff::{Backoff, Reconnect};
 #[cfg(feature = "std")]
 pub use self::{
     endpoint::{Endpoint, Scheme},
@@ -64,3 +68,4 @@ pub use self::{
     proxy::{Proxy, Scheme as ProxyScheme},
     tls::TlsOptions,
 };
+pub use towpath_proto::{Backoff, Reconnect};

@@ -18,9 +18,8 @@ use towpath_proto::{
 };
 
 use crate::{
-    Event, Full, Message, Options, Outcome, Outgoing, PacketId, QoS, ReasonCode, Refusal,
+    Backoff, Event, Full, Message, Options, Outcome, Outgoing, PacketId, QoS, ReasonCode, Refusal,
     TopicFilter,
-    backoff::Backoff,
     host::{Entropy, Growable},
 };
 
@@ -167,6 +166,21 @@ impl Machine {
         self.client.disconnect(reason, properties)?;
         self.closing = true;
         Ok(())
+    }
+
+    /// Other options from the next attempt on; what is owed is kept.
+    pub(crate) fn redirect(&mut self, options: Arc<Options>) {
+        self.client.speak(options.version);
+        self.client.trace(options.trace);
+        self.options = options;
+        self.closing = false;
+        self.unprepared = false;
+    }
+
+    /// The connection is gone, and nobody has to be told.
+    pub(crate) fn cut(&mut self) {
+        self.client.abandon();
+        self.secured = None;
     }
 
     pub(crate) const fn is_closing(&self) -> bool {

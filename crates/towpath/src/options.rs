@@ -320,10 +320,25 @@ impl Options {
         self
     }
 
+    /// How TLS is done.
+    #[cfg(feature = "azure")]
+    pub(crate) fn tls_options(&self) -> TlsOptions {
+        self.extras
+            .as_ref()
+            .map_or_else(TlsOptions::new, |extras| extras.tls.clone())
+    }
+
     pub(crate) fn change_tls(mut self, change: impl FnOnce(TlsOptions) -> TlsOptions) -> Self {
         let extras = self.extras_mut();
         extras.tls = change(std::mem::take(&mut extras.tls));
         self
+    }
+
+    #[cfg(feature = "azure")]
+    pub(crate) fn has_identity(&self) -> bool {
+        self.extras
+            .as_ref()
+            .is_some_and(|extras| extras.tls.has_identity())
     }
 
     /// Where the connection goes.

@@ -77,6 +77,8 @@ impl Config {
     /// [`Error::File`] if the key can't be read.
     pub fn key_is_encrypted(&self) -> Result<bool, Error> {
         match &self.tls.key {
+            // Whether a token wants a PIN is known when it is asked for the key.
+            Some(key) if uri(key.value()).is_some() => Ok(false),
             Some(key) => bytes(key.value()).map(|bytes| is_encrypted(&bytes)),
             None => Ok(false),
         }
@@ -319,6 +321,21 @@ impl Config {
             Some(path) => Some(first_line_of(path.value())?),
             None => key_password,
         };
+        if let Some(uri) = uri(key.value()) {
+            if self
+                .backend()
+                .is_some_and(|backend| !backend.has_token_keys())
+            {
+                return Err(key.wrong("only the back-end openssl uses keys that stay in a token"));
+            }
+            if uri.contains("pin-value=") {
+                return Err(key.wrong(
+                    "the PIN does not belong into the URI; put it into a file and name that with key_password_file \
+                     (--key-password-file), or use the environment variable TOWPATH_KEY_PASSWORD",
+                ));
+            }
+            return options.identity_in_token(cert.value(), uri, password);
+        }
         let bytes = bytes(key.value())?;
         if password.is_none() && is_encrypted(&bytes) {
             return Err(key.wrong(
@@ -422,6 +439,11 @@ pub(super) fn given<T>(given: &Given<T>, why: &str) -> Result<(), Error> {
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| Error::file(path, &error))
+}
+
+/// The URI of a key that stays in its token, where this is no path.
+fn uri(key: &Path) -> Option<&str> {
+    key.to_str().filter(|text| tls::is_key_uri(text.as_bytes()))
 }
 
 /// PEM says so (RFC 7468 section 11, and the form of OpenSSL before it). In DER the key of PKCS#8 begins with its

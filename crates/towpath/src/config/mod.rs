@@ -63,6 +63,8 @@
 //!
 //! There is no key for a password and none that turns verification off.
 
+#[cfg(feature = "azure")]
+pub mod device;
 mod load;
 mod nearest;
 mod network;
@@ -367,7 +369,7 @@ impl Tls {
             cafile: table.path("cafile")?,
             capath: table.path("capath")?,
             cert: table.path("cert")?,
-            key: table.path("key")?,
+            key: table.key("key")?,
             key_password_file: table.path("key_password_file")?,
             ciphers: table.list("ciphers")?,
             groups: table.list("groups")?,

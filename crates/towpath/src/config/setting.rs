@@ -45,6 +45,14 @@ impl<T> Setting<T> {
         &self.value
     }
 
+    /// Another value at the same place.
+    pub(super) fn map<U>(self, to: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting {
+            value: to(self.value),
+            origin: self.origin,
+        }
+    }
+
     /// The same setting with its value read as something else; what `read` says is wrong with it.
     pub(super) fn read<U>(
         self,

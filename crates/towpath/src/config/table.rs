@@ -1,6 +1,7 @@
 //! A table of a TOML file: takes in keys and what they have to be, gives out values that know their line.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     ops::Range,
     path::{Path, PathBuf},
@@ -14,7 +15,7 @@ use toml::{
 };
 
 use super::{Given, nearest::nearest, setting::Setting};
-use crate::{Error, QoS};
+use crate::{Error, QoS, tls::is_key_uri};
 
 /// The text of a file.
 pub(super) struct Source<'a> {
@@ -56,7 +57,11 @@ impl Source<'_> {
 pub(super) struct Table<'a, 't> {
     source: &'a Source<'a>,
     /// Before each key: empty, or the table's name and a dot.
-    prefix: &'static str,
+    prefix: Cow<'static, str>,
+    /// The table's entry in [`Known`]: its prefix, but for a table whose name is the author's choice.
+    kind: &'static str,
+    /// Where it begins; `None` for the file itself and for a table that is not there.
+    at: Given<()>,
     table: Option<&'a DeTable<'t>>,
 }
 
@@ -67,7 +72,9 @@ impl<'a, 't> Table<'a, 't> {
     pub(super) const fn root(source: &'a Source<'a>, table: &'a DeTable<'t>) -> Self {
         Self {
             source,
-            prefix: "",
+            prefix: Cow::Borrowed(""),
+            kind: "",
+            at: None,
             table: Some(table),
         }
     }
@@ -77,14 +84,73 @@ impl<'a, 't> Table<'a, 't> {
         let table = self.take(key, "a table", |value, _| value.as_table())?;
         Ok(Self {
             source: self.source,
-            prefix,
+            prefix: Cow::Borrowed(prefix),
+            kind: prefix,
+            at: table.as_ref().map(|setting| setting.clone().map(|_| ())),
             table: table.map(|setting| *setting.value()),
         })
     }
 
+    /// The tables below this one, by names that are the author's choice, in the order of the file. `kind` is their entry
+    /// in [`Known`].
+    #[cfg(feature = "azure")]
+    pub(super) fn each(&self, kind: &'static str) -> Result<Vec<(String, Self)>, Error> {
+        let mut entries: Vec<_> = self
+            .table
+            .into_iter()
+            .flat_map(|table| table.iter())
+            .collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let mut tables = Vec::with_capacity(entries.len());
+        for (name, value) in entries {
+            let name = name.get_ref().clone().into_owned();
+            let full = format!("{}{name}", self.prefix);
+            let at = self.source.setting(full.clone(), &value.span(), ());
+            let Some(table) = value.get_ref().as_table() else {
+                return Err(at.wrong("this has to be a table"));
+            };
+            let table = Self {
+                source: self.source,
+                prefix: Cow::Owned(format!("{full}.")),
+                kind,
+                at: Some(at),
+                table: Some(table),
+            };
+            tables.push((name, table));
+        }
+        Ok(tables)
+    }
+
+    /// Where the table begins, if it is there.
+    #[cfg(feature = "azure")]
+    pub(super) fn at(&self) -> Given<()> {
+        self.at.clone()
+    }
+
+    /// Refuses keys that have a meaning elsewhere, each with the reason why it has none here.
+    #[cfg(feature = "azure")]
+    pub(super) fn refuse(&self, keys: &[(&str, &str)]) -> Result<(), Error> {
+        let mut found: Vec<_> = self
+            .table
+            .iter()
+            .flat_map(|table| table.keys())
+            .filter_map(|key| {
+                let name = key.get_ref().as_ref();
+                let (_, why) = keys.iter().find(|(refused, _)| *refused == name)?;
+                Some((key, *why))
+            })
+            .collect();
+        found.sort_by_key(|(key, _)| key.span().start);
+        let Some((key, why)) = found.first() else {
+            return Ok(());
+        };
+        let full = format!("{}{}", self.prefix, key.get_ref());
+        Err(self.source.setting(full, &key.span(), ()).wrong(why))
+    }
+
     /// Refuses keys that nobody knows.
     pub(super) fn check(&self, known: Known) -> Result<(), Error> {
-        let own = known.iter().find(|(prefix, _)| *prefix == self.prefix);
+        let own = known.iter().find(|(prefix, _)| *prefix == self.kind);
         let own = own.map_or(&[][..], |(_, keys)| keys);
         let mut unknown: Vec<_> = self
             .table
@@ -134,6 +200,44 @@ impl<'a, 't> Table<'a, 't> {
     pub(super) fn path(&self, key: &str) -> Result<Given<PathBuf>, Error> {
         self.take(key, "the path of a file, in quotes", |value, source| {
             value.as_str().map(|path| source.beside(path))
+        })
+    }
+
+    /// The path of a private key, or its URI as it is; see [`is_key_uri`].
+    pub(super) fn key(&self, key: &str) -> Result<Given<PathBuf>, Error> {
+        let kind = "the path of a file, or the URI of a key (pkcs11:...), in quotes";
+        self.take(key, kind, |value, source| {
+            value.as_str().map(|text| {
+                if is_key_uri(text.as_bytes()) {
+                    text.into()
+                } else {
+                    source.beside(text)
+                }
+            })
+        })
+    }
+
+    /// A program and its arguments. A program with a slash is a path that begins at the file's folder; one without is
+    /// searched for in `PATH`.
+    #[cfg(feature = "azure")]
+    pub(super) fn program(&self, key: &str) -> Result<Given<super::device::Program>, Error> {
+        let kind =
+            format!("a program and its arguments, as in {key} = [\"program\", \"argument\"]");
+        self.take(key, &kind, |value, source| {
+            let items = value.as_array()?.iter();
+            let texts: Option<Vec<_>> = items
+                .map(|item| item.get_ref().as_str().map(str::to_owned))
+                .collect();
+            let mut texts = texts?.into_iter();
+            let program = texts.next().filter(|program| !program.is_empty())?;
+            Some(super::device::Program {
+                path: if program.contains('/') {
+                    source.beside(&program)
+                } else {
+                    program.into()
+                },
+                args: texts.collect(),
+            })
         })
     }
 
@@ -202,7 +306,7 @@ impl<'a, 't> Table<'a, 't> {
             let mut entries: Vec<_> = value.as_table()?.iter().collect();
             entries.sort_by_key(|(name, _)| name.span().start);
             let pair = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-                let name: &std::borrow::Cow<'_, str> = name.get_ref();
+                let name: &Cow<'_, str> = name.get_ref();
                 let value = value.get_ref().as_str()?;
                 Some((name.clone().into_owned(), value.to_owned()))
             };

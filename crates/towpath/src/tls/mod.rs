@@ -14,10 +14,11 @@ mod engine;
 )]
 mod options;
 mod sessions;
+mod signature;
 
 pub use towpath_proto::tls::{
     Agreed, Alert, Capabilities, Clock, Fact, Hello, Message, PublicKey, Renegotiation, Side,
-    Version, Versions,
+    Version, Versions, is_key_uri,
 };
 
 #[cfg(any(feature = "openssl", feature = "mbed", feature = "config"))]
@@ -27,4 +28,7 @@ pub(crate) use self::engine::{Engine, Prepared};
 pub use self::{
     options::{Backend, TlsOptions},
     sessions::Sessions,
+    signature::Signatures,
 };
+#[cfg(feature = "openssl")]
+pub use towpath_tls_openssl::certificate::{Curve, Facts};

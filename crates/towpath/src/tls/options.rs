@@ -54,6 +54,17 @@ impl Backend {
         }
     }
 
+    /// Whether it can use private keys that stay in a token ([`is_key_uri`](super::is_key_uri)).
+    #[must_use]
+    pub const fn has_token_keys(self) -> bool {
+        match self {
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl => true,
+            #[cfg(feature = "mbed")]
+            Self::Mbed => false,
+        }
+    }
+
     /// Whether it can write a key log.
     #[must_use]
     pub const fn has_key_log(self) -> bool {
@@ -225,6 +236,39 @@ impl TlsOptions {
         Ok(self.with_identity(chain, key, password))
     }
 
+    /// As [`identity_files`](Self::identity_files), with a private key that stays where it is. `uri` names it, see
+    /// [`is_key_uri`](super::is_key_uri); `pin` opens its token. OpenSSL only, through the provider `pkcs11` (or the
+    /// engine of this name) and the provider `tpm2`.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the certificate can't be read, [`Error::Config`] if this is no such URI.
+    pub fn identity_in_token(
+        self,
+        chain: impl AsRef<Path>,
+        uri: &str,
+        pin: Option<Vec<u8>>,
+    ) -> Result<Self, Error> {
+        if !super::is_key_uri(uri.as_bytes()) {
+            return Err(Error::Config {
+                why: "this is no URI of a key: those begin with pkcs11:, handle: or object:".into(),
+            });
+        }
+        let chain = read(chain.as_ref())?;
+        Ok(self.with_identity(chain, uri.into(), pin))
+    }
+
+    /// What stands in the client's certificate, if there is one.
+    ///
+    /// # Errors
+    /// [`Code::TlsMaterial`](crate::Code::TlsMaterial) if it can't be read.
+    #[cfg(feature = "openssl")]
+    pub fn certificate(&self) -> Result<Option<super::Facts>, crate::Fault> {
+        let chain = self.identity.as_ref().map(|owned| &owned.chain);
+        chain
+            .map(|chain| towpath_tls_openssl::certificate::facts(chain))
+            .transpose()
+    }
+
     fn with_identity(mut self, chain: Vec<u8>, key: Vec<u8>, password: Option<Vec<u8>>) -> Self {
         self.identity = Some(Arc::new(Owned {
             chain,
@@ -341,6 +385,18 @@ impl TlsOptions {
 
     pub(crate) fn has_identity(&self) -> bool {
         self.identity.is_some()
+    }
+
+    /// The same for HTTP to some server: no MQTT is offered, sessions are its own. `named`: the server name is meant for
+    /// it; `certificate`: the client's certificate may be shown there.
+    #[cfg(feature = "azure")]
+    pub(crate) fn for_https(&self, named: bool, certificate: bool) -> Self {
+        let mut options = self.clone();
+        options.alpn = Vec::new();
+        options.sessions = Arc::default();
+        options.server_name = options.server_name.filter(|_| named);
+        options.identity = options.identity.filter(|_| certificate);
+        options
     }
 
     /// Whether the server may want the client's certificate after the handshake, because it has to see the path first.

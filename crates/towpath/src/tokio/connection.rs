@@ -82,6 +82,24 @@ impl Connection {
         }
     }
 
+    /// Goes to another server, or to the same one with other credentials: the next event comes from an attempt with these
+    /// options. The session is kept, so what is not acknowledged is sent again there. A connection that still holds is
+    /// cut; [`disconnect`](Self::disconnect) leaves it in peace.
+    pub fn redirect(&mut self, options: impl Into<Arc<Options>>) {
+        self.link.redirect(options.into());
+    }
+
+    /// Cuts the connection. Nothing follows but [`Event::Closed`], until it is [redirected](Self::redirect).
+    pub fn cut(&mut self) {
+        self.link.cut();
+    }
+
+    /// The machine, for who hands it messages without waiting.
+    #[cfg(feature = "azure")]
+    pub(crate) const fn machine(&mut self) -> &mut Machine {
+        &mut self.link.access.0
+    }
+
     /// The next event. After [`Event::Closed`], or [`Event::Disconnected`] without a retry, nothing follows but
     /// [`Event::Closed`].
     pub async fn next(&mut self) -> Event {

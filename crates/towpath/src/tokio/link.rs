@@ -24,7 +24,7 @@ use super::{
     tunnel::tunnel,
 };
 use crate::{
-    Error, Event,
+    Error, Event, Options,
     host::Clock,
     machine::{Machine, Stream, Turn, Wants},
     net::black_hole,
@@ -114,6 +114,19 @@ impl<A: Access> Link<A> {
 
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// Ends what is under way, and tries these options next.
+    pub(crate) fn redirect(&mut self, options: Arc<Options>) {
+        self.cut();
+        self.access.with(|machine| machine.redirect(options));
+        self.state = State::Pause(Moment::now());
+    }
+
+    /// Ends what is under way without a word.
+    pub(crate) fn cut(&mut self) {
+        self.access.with(Machine::cut);
+        self.state = State::Over;
     }
 
     /// The next event. May be dropped at any point without losing anything.

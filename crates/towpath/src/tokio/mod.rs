@@ -7,9 +7,13 @@ mod client;
 mod connection;
 mod dial;
 mod link;
+#[cfg(feature = "azure")]
+mod open;
 mod query;
 mod tunnel;
 
 pub use client::{Client, Events, Receipt};
 pub use connection::Connection;
 pub(crate) use dial::{Sockets, resolve};
+#[cfg(feature = "azure")]
+pub(crate) use open::{Known, Way, open};

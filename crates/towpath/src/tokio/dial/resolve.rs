@@ -49,7 +49,7 @@ pub(crate) async fn resolve(
 
 impl Dial {
     /// Waits for something to come in, or for `until`.
-    pub(super) async fn wait(&mut self, clock: &Clock, until: Moment) {
+    pub(in crate::tokio) async fn wait(&mut self, clock: &Clock, until: Moment) {
         let mut timer = Box::pin(sleep_until(until));
         poll_fn(|context| {
             if timer.as_mut().poll(context).is_ready() {
