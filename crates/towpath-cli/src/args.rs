@@ -1,5 +1,7 @@
 //! What can be typed. Help, man pages and completions are made from this.
 
+#[cfg(feature = "device")]
+pub(crate) mod device;
 #[cfg(feature = "lab")]
 pub(crate) mod lab;
 mod network;
@@ -43,15 +45,18 @@ Examples:
   towpath pub mqtt://localhost plant/temperature -m 21.5
   towpath pub wss://broker.example/mqtt plant/temperature -m 21.5 --trace
   towpath resolve broker.example
+  towpath device --config device.toml
   towpath lab
 
-Exit status: 0 done; 1 the path or the server failed; 2 wrong usage.";
+Exit status: 0 done; 1 the path or the server failed; 2 wrong usage; 3 done, but a certificate ends soon (device).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cmd {
     Pub(Box<Pub>),
     Sub(Box<Sub>),
     Resolve(Box<Resolve>),
+    #[cfg(feature = "device")]
+    Device(Box<device::Device>),
     #[cfg(feature = "lab")]
     Lab(Box<lab::Lab>),
     Completions(Completions),
@@ -412,6 +417,8 @@ impl Args {
             Cmd::Pub(args) => args.output.json,
             Cmd::Sub(args) => args.output.json,
             Cmd::Resolve(args) => args.json,
+            #[cfg(feature = "device")]
+            Cmd::Device(args) => args.output.json,
             #[cfg(feature = "lab")]
             Cmd::Lab(args) => args.run.json,
             Cmd::Completions(_) | Cmd::Man(_) => false,

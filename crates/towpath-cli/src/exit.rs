@@ -1,4 +1,4 @@
-//! How a command can end: 0 done, 1 the path or the server said no, 2 wrong usage.
+//! How a command can end: 0 done, 1 the path or the server said no, 2 wrong usage, 3 done but with a warning.
 
 use std::{fmt, io, process::ExitCode};
 
@@ -31,6 +31,18 @@ pub(crate) enum Failure {
     /// The lab can't start.
     #[cfg(feature = "lab")]
     Lab(String),
+    /// The hub refuses what a device asks of it.
+    #[cfg(feature = "device")]
+    Hub(String),
+    /// The outbox can't be opened or written.
+    #[cfg(feature = "device")]
+    Outbox(String),
+    /// Everything else was done, and something was left out.
+    #[cfg(feature = "device")]
+    LeftOut(String),
+    /// Everything was done, but it won't go on for ever: status 3.
+    #[cfg(feature = "device")]
+    Warning(String),
     /// A file or standard input or output failed.
     Io {
         /// Which.
@@ -63,6 +75,8 @@ impl Failure {
         match self {
             Self::NobodyReads => ExitCode::SUCCESS,
             Self::Usage(_) => ExitCode::from(2),
+            #[cfg(feature = "device")]
+            Self::Warning(_) => ExitCode::from(3),
             // As above, but found by the TLS library: still nothing was sent.
             Self::Fault(fault) if matches!(fault.code, Code::TlsProfile | Code::TlsMaterial) => {
                 ExitCode::from(2)
@@ -119,6 +133,35 @@ impl Failure {
                 code: "Lab",
                 cause: why,
                 blame: "local",
+                ..Members::default()
+            },
+            #[cfg(feature = "device")]
+            Self::Hub(why) => Members {
+                rung: Some("hub"),
+                code: "Hub",
+                cause: why,
+                blame: "peer",
+                ..Members::default()
+            },
+            #[cfg(feature = "device")]
+            Self::Outbox(why) => Members {
+                code: "Outbox",
+                cause: why,
+                blame: "local",
+                ..Members::default()
+            },
+            #[cfg(feature = "device")]
+            Self::LeftOut(why) => Members {
+                code: "LeftOut",
+                cause: why,
+                blame: "usage",
+                ..Members::default()
+            },
+            #[cfg(feature = "device")]
+            Self::Warning(why) => Members {
+                code: "Warning",
+                cause: why,
+                blame: "usage",
                 ..Members::default()
             },
             Self::Io { what, error } => {
@@ -208,6 +251,10 @@ impl fmt::Display for Failure {
             Self::Usage(why) | Self::Late(why) => why.clone(),
             #[cfg(feature = "lab")]
             Self::Lab(why) => why.clone(),
+            #[cfg(feature = "device")]
+            Self::Hub(why) => format!("hub: {why}"),
+            #[cfg(feature = "device")]
+            Self::Outbox(why) | Self::LeftOut(why) | Self::Warning(why) => why.clone(),
             Self::Fault(fault) => fault.to_string(),
             Self::Answer {
                 what,

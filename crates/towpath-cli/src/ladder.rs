@@ -374,6 +374,15 @@ impl Ladder {
         }
     }
 
+    /// The server accepted the connection: the line of MQTT, where nothing more is known.
+    #[cfg(feature = "device")]
+    pub(crate) fn accepted(&self) -> Option<Line> {
+        let (_, step) = self.rungs.iter().find(|(rung, _)| *rung == Rung::Mqtt)?;
+        let what = "CONNECT -> CONNACK".to_owned();
+        let line = Line::new(Rung::Mqtt.name(), State::Reached, step.took(), what);
+        Some(line.at(self.since_beginning(step.reached)))
+    }
+
     /// The server accepted the connection: the last two lines.
     pub(crate) fn connected(&mut self, session_present: bool, limits: &Limits) -> Vec<Line> {
         let Some(step) = self.step(Rung::Mqtt).copied() else {

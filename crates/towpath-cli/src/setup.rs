@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "device")]
+use towpath::Endpoint;
 use towpath::{
     Options, Proxy, TopicFilter, TopicName, Version,
     config::{self, Config, Secrets, SessionFile, Setting, first_line},
@@ -73,6 +75,21 @@ pub(crate) fn prepare(
         version: config.version(),
         patience: config.patience(),
         session_file: loaded.session_file,
+    })
+}
+
+/// What a device's connections need beside its file: the proxy of the environment, and passwords. Nobody is asked, since
+/// a device has nobody.
+#[cfg(feature = "device")]
+pub(crate) fn device(config: &mut Config, host: &str) -> Result<Secrets, Failure> {
+    if config.proxy.url.is_none() {
+        let endpoint = Endpoint::parse(&format!("mqtts://{host}"))?;
+        config.proxy.otherwise = Proxy::from_environment(&endpoint)?;
+    }
+    Ok(Secrets {
+        password: None,
+        key_password: key_password(config, true)?,
+        proxy_password: proxy_password(config, true)?,
     })
 }
 

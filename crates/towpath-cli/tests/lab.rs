@@ -147,10 +147,12 @@ fn what_init_writes_works_and_survives_kill_9() {
         &ports[2],
     ];
     let made = run(&init);
-    assert!(made.ok().contains("towpath pub --config"), "{made:?}");
+    assert!(made.ok().contains("towpath device --config"), "{made:?}");
     for secret in [
         "device.key",
-        "device-sas.token",
+        "mqtt-sas.token",
+        "device-sas.key",
+        "device-dps.key",
         "state/connection-strings.txt",
         "state/lab.redb",
         "state/certs/root.key",
@@ -161,8 +163,8 @@ fn what_init_writes_works_and_survives_kill_9() {
     let config = ["--config", "lab.toml"];
     let mut lab = Lab::start(&folder, &config);
     assert_eq!(lab.port("mqtts"), ports[0]);
-    publish(&folder, "device-sas.toml", "meter-sas", "one").ok();
-    let over_443 = publish(&folder, "device.toml", "meter-x509", "two");
+    publish(&folder, "mqtt-sas.toml", "meter-sas", "one").ok();
+    let over_443 = publish(&folder, "mqtt-x509.toml", "meter-x509", "two");
     over_443.ok();
     assert!(
         over_443.err.contains("client certificate shown"),
@@ -174,7 +176,7 @@ fn what_init_writes_works_and_survives_kill_9() {
 
     let lab = Lab::start(&folder, &config);
     assert_eq!(fs::read(folder.0.join("state/root.pem")).unwrap(), root);
-    publish(&folder, "device-sas.toml", "meter-sas", "three").ok();
+    publish(&folder, "mqtt-sas.toml", "meter-sas", "three").ok();
     let kept = lab.api("/api/hubs/localhost/telemetry").to_string();
     for text in ["one", "two", "three"] {
         assert!(kept.contains(&format!("\"body\":\"{text}\"")), "{kept}");

@@ -109,7 +109,10 @@ Examples:
   For a program to read:
     towpath lab --json | jq -r 'select(.code == 401003) | .text'";
 
-/// Write a lab into a folder: a commented lab.toml, certificates, and a device.toml for each kind of device
+/// Write a lab into a folder: a commented lab.toml, certificates, and files for devices of each kind
+///
+/// device.toml, device-sas.toml and device-dps.toml are for towpath device, mqtt-x509.toml and mqtt-sas.toml for
+/// towpath pub and sub.
 ///
 /// The lab has a hub, localhost, with a device that proves itself by a certificate and one that does by a key, and a
 /// provisioning service with an enrolment of one device and one of a group.

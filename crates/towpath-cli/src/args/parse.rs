@@ -130,6 +130,8 @@ impl Args {
                     return Err("<FILTER>...");
                 }
             }
+            #[cfg(feature = "device")]
+            Cmd::Device(_) => {}
             #[cfg(feature = "lab")]
             Cmd::Lab(_) => {}
             Cmd::Resolve(_) | Cmd::Completions(_) | Cmd::Man(_) => {}
@@ -144,6 +146,8 @@ impl Cmd {
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
             Self::Resolve(_) => "resolve",
+            #[cfg(feature = "device")]
+            Self::Device(_) => "device",
             #[cfg(feature = "lab")]
             Self::Lab(_) => "lab",
             Self::Completions(_) => "completions",

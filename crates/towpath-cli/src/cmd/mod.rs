@@ -1,6 +1,8 @@
 //! One file for each command.
 
 mod completions;
+#[cfg(feature = "device")]
+mod device;
 #[cfg(feature = "lab")]
 mod lab;
 mod man;
@@ -23,6 +25,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Cmd::Pub(args) => r#pub::run(&args),
         Cmd::Sub(args) => sub::run(&args),
         Cmd::Resolve(args) => resolve::run(&args),
+        #[cfg(feature = "device")]
+        Cmd::Device(args) => device::run(&args),
         #[cfg(feature = "lab")]
         Cmd::Lab(args) => lab::run(&args),
         Cmd::Completions(args) => completions::run(&args),

@@ -25,11 +25,13 @@ pub(super) async fn run(args: &Init) -> Result<(), Failure> {
     text.push_str(&format!(
         "\nNext:\n  \
            towpath lab --config {}\n  \
-           towpath pub --config {} 'devices/meter-x509/messages/events/' -m 21.5 -q 1 --trace\n  \
+           echo '{{\"power\":21.5}}' | towpath device --config {} --trace\n  \
+           towpath device provision --config {}\n  \
            towpath pub --config {} 'devices/meter-sas/messages/events/' -m 21.5 -q 1 --trace\n",
         at("lab.toml"),
         at("device.toml"),
-        at("device-sas.toml"),
+        at("device-dps.toml"),
+        at("mqtt-sas.toml"),
     ));
     if args.https_port < 1024 {
         text.push_str(&format!(

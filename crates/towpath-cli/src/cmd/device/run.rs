@@ -1,0 +1,414 @@
+//! The device that stays: telemetry from the feed, methods answered by programs, properties in files.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::{Interval, MissedTickBehavior, interval, timeout},
+};
+use towpath::{
+    config::device::{DeviceConfig, Program},
+    device::{self, Call, Device, Event, Events, ReportError, Wants},
+};
+
+use super::{
+    super::Stop,
+    answer::Answer,
+    feed::{Feed, Like},
+    notify::Notify,
+    prepare,
+    program::{Broken, Ran, Runner},
+    properties::{Desired, Reported, object},
+    tell::Teller,
+};
+use crate::{
+    exit::Failure,
+    report::Report,
+    text::{Object, plural},
+};
+
+/// Methods that are answered at a time; a caller beyond them is told.
+const METHODS: usize = 16;
+
+/// How often the file of reported properties is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(config: &DeviceConfig, report: Report, trace: bool) -> Result<(), Failure> {
+    let mut stop = Stop::listen()?;
+    let wants = Wants {
+        messages: true,
+        methods: true,
+        twin: true,
+    };
+    let (options, proxy) = prepare::options(config, wants, trace)?;
+    let outbox = prepare::outbox(config)?;
+    let (device, events) = Device::spawn(options, outbox.clone())?;
+    let mut running = Running::new(config, device, Teller::new(report, trace, proxy));
+    let ended = running.serve(events, &mut stop).await;
+    let left = outbox.len();
+    outbox.close().await;
+    ended?;
+    if left > 0 && prepare::forgets(config) {
+        return Err(Failure::LeftOut(format!(
+            "{} not sent, and gone: there is no folder of state that could keep them",
+            plural(left, "message")
+        )));
+    }
+    Ok(())
+}
+
+/// What ended beside the events.
+enum Done {
+    /// The feed: everything is in the outbox.
+    Fed(Result<(), Failure>),
+    /// Everything that was fed is in the hub.
+    Delivered,
+    /// A method was answered.
+    Answered,
+    /// The program for desired properties ended.
+    Applied(Result<Ran, Broken>),
+    /// Reported properties were told.
+    Told(Result<u64, ReportError>),
+}
+
+/// A device that runs, and what it does at the moment.
+struct Running<'a> {
+    config: &'a DeviceConfig,
+    device: Device,
+    runner: Runner,
+    teller: Arc<Teller>,
+    talk: Teller,
+    desired: Desired,
+    /// Whether the program for desired properties runs.
+    applying: bool,
+    reported: Option<Reported>,
+    work: JoinSet<Done>,
+    /// Methods under way.
+    calls: usize,
+    feed: Option<AbortHandle>,
+    notify: Notify,
+}
+
+impl<'a> Running<'a> {
+    fn new(config: &'a DeviceConfig, device: Device, talk: Teller) -> Self {
+        let file = config
+            .desired
+            .file
+            .as_ref()
+            .map(|file| file.value().clone());
+        let reported = config.reported.file.as_ref();
+        Self {
+            config,
+            device,
+            runner: prepare::runner(config),
+            teller: Arc::new(talk.silent()),
+            talk,
+            desired: Desired::new(file),
+            applying: false,
+            reported: reported.map(|file| Reported::new(file.value().clone())),
+            work: JoinSet::new(),
+            calls: 0,
+            feed: None,
+            notify: Notify::from_environment(),
+        }
+    }
+
+    /// Until it is asked to stop, or standard input has ended and everything is delivered.
+    async fn serve(&mut self, mut events: Events, stop: &mut Stop) -> Result<(), Failure> {
+        self.feed();
+        self.look();
+        let mut look = every(LOOK);
+        let alive = self.notify.interval();
+        let mut watchdog = every(alive.unwrap_or(LOOK));
+        self.notify.say("READY=1");
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = stop.asked() => break Ok(()),
+                event = events.next() => match event {
+                    Some(Event::Stopped(device::Stop::Fault(fault))) => {
+                        return Err(Failure::Fault(fault));
+                    }
+                    Some(Event::Stopped(_)) | None => return Ok(()),
+                    Some(event) => {
+                        if let Err(failure) = self.take(event) {
+                            break Err(failure);
+                        }
+                    }
+                },
+                Some(done) = self.work.join_next() => {
+                    // A task that was aborted has nothing to say.
+                    let Ok(done) = done else { continue };
+                    match self.done(done) {
+                        Ok(true) => {}
+                        Ok(false) => break Ok(()),
+                        Err(failure) => break Err(failure),
+                    }
+                }
+                _ = look.tick(), if self.reported.is_some() => self.look(),
+                _ = watchdog.tick(), if alive.is_some() => self.notify.say("WATCHDOG=1"),
+            }
+        };
+        self.farewell(events, stop).await;
+        ended
+    }
+
+    /// Begins to take telemetry.
+    fn feed(&mut self) {
+        let telemetry = &self.config.telemetry;
+        let like = Like::of(self.config);
+        let feed = Feed::new(
+            self.config,
+            self.device.clone(),
+            like,
+            Arc::clone(&self.teller),
+        );
+        let task = if self.config.reads_stdin() {
+            self.work.spawn(async { Done::Fed(feed.stdin().await) })
+        } else if let (Some(run), Some(every)) = (&telemetry.run, &telemetry.every) {
+            let (program, every) = (run.value().clone(), *every.value());
+            let limit = prepare::limit(&telemetry.timeout);
+            let runner = self.runner.clone();
+            self.work
+                .spawn(async move { Done::Fed(feed.program(runner, program, every, limit).await) })
+        } else {
+            return;
+        };
+        self.feed = Some(task);
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Failure> {
+        self.talk.event(&event);
+        match event {
+            Event::Connected { hub, .. } => {
+                self.notify.say(&format!("STATUS=connected to {hub}"));
+            }
+            Event::Disconnected { fault, .. } => {
+                self.notify.say(&format!(
+                    "STATUS={}",
+                    crate::text::one_line(&fault.to_string())
+                ));
+            }
+            Event::Twin {
+                document,
+                desired_version,
+                reported_version,
+            } => {
+                self.twin(&document);
+                let versions =
+                    format!("desired version {desired_version}, reported {reported_version}");
+                self.talk.done("twin", versions);
+            }
+            Event::Desired { patch, version } => {
+                if let Some(patch) = object(&patch) {
+                    self.desired.change(&patch);
+                    self.changed();
+                }
+                self.talk.done("desired", format!("version {version}"));
+            }
+            Event::Method(call) => self.call(call),
+            Event::Message(message) => self.talk.message(&message)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Something ended. False: there is nothing more to do.
+    fn done(&mut self, done: Done) -> Result<bool, Failure> {
+        match done {
+            Done::Fed(fed) => {
+                if self.feed.take().is_none() {
+                    // It was told already, and everything is delivered since.
+                    return fed.map(|()| false);
+                }
+                let waiting = plural(self.device.outbox().len(), "message");
+                self.talk
+                    .done("telemetry", format!("all taken, {waiting} on the way"));
+                let device = self.device.clone();
+                self.work.spawn(async move {
+                    device.delivered().await;
+                    match fed {
+                        Ok(()) => Done::Delivered,
+                        failed => Done::Fed(failed),
+                    }
+                });
+                Ok(true)
+            }
+            Done::Delivered => Ok(false),
+            Done::Answered => {
+                self.calls -= 1;
+                Ok(true)
+            }
+            Done::Applied(ran) => {
+                self.applied(&ran);
+                Ok(true)
+            }
+            Done::Told(told) => {
+                match told {
+                    Ok(version) => self.talk.done("reported", format!("version {version}")),
+                    Err(error) => self.talk.complain("not_reported", &error.to_string()),
+                }
+                if let Some(reported) = &mut self.reported {
+                    reported.ended();
+                }
+                self.look();
+                Ok(true)
+            }
+        }
+    }
+
+    /// The whole twin came, as it does with each connection.
+    fn twin(&mut self, document: &[u8]) {
+        let Some(document) = object(document) else {
+            return;
+        };
+        let below = |name: &str| document.get(name).and_then(Value::as_object);
+        if let (Some(reported), Some(all)) = (&mut self.reported, below("reported")) {
+            reported.told(all);
+        }
+        if let Some(all) = below("desired")
+            && self.desired.replace(all)
+        {
+            self.changed();
+        }
+        self.look();
+    }
+
+    /// Desired properties have changed: the file is written, the program runs.
+    fn changed(&mut self) {
+        if let Err(error) = self.desired.write() {
+            let text = format!("{}: {error}", self.desired.path().display());
+            self.talk.complain("desired_not_written", &text);
+        }
+        self.apply();
+    }
+
+    /// Starts the program, unless it runs: what comes meanwhile is one change for its next run.
+    fn apply(&mut self) {
+        let Some(run) = self.config.desired.run.as_ref().filter(|_| !self.applying) else {
+            return;
+        };
+        let Some(patch) = self.desired.news() else {
+            return;
+        };
+        self.applying = true;
+        let (runner, program) = (self.runner.clone(), run.value().clone());
+        let limit = prepare::limit(&self.config.desired.timeout);
+        self.work.spawn(async move {
+            let input = Value::Object(patch).to_string();
+            Done::Applied(runner.run(&program, input.as_bytes(), &[], limit).await)
+        });
+    }
+
+    fn applied(&mut self, ran: &Result<Ran, Broken>) {
+        self.applying = false;
+        let why = match ran {
+            Ok(ran) if ran.is_success() => None,
+            Ok(ran) => Some(ran.words()),
+            Err(broken) => Some(broken.to_string()),
+        };
+        if let Some(why) = why {
+            self.talk
+                .complain("desired_not_applied", &format!("[desired] run: {why}"));
+        }
+        self.apply();
+    }
+
+    /// Reports what has changed in the file.
+    fn look(&mut self) {
+        let Some(reported) = &mut self.reported else {
+            return;
+        };
+        if let Err(why) = reported.look() {
+            self.talk.complain("not_reported", &why);
+        }
+        let Some(patch) = reported.patch() else {
+            return;
+        };
+        let device = self.device.clone();
+        self.work
+            .spawn(async move { Done::Told(device.report(patch).await) });
+    }
+
+    /// Answers a method.
+    fn call(&mut self, call: Call) {
+        let known = self
+            .config
+            .methods
+            .iter()
+            .find(|(name, _)| *name == call.name);
+        let program: Option<(Program, Duration)> = known
+            .map(|(_, method)| (method.run.clone(), prepare::limit(&method.timeout)))
+            .filter(|_| self.calls < METHODS);
+        let (device, runner) = (self.device.clone(), self.runner.clone());
+        let teller = Arc::clone(&self.teller);
+        let refused = if known.is_some() {
+            Answer::busy()
+        } else {
+            Answer::unknown(&call.name)
+        };
+        self.calls += 1;
+        self.work.spawn(async move {
+            let answer = match program {
+                Some((program, limit)) => {
+                    let variables = [("TOWPATH_METHOD", call.name.as_str())];
+                    Answer::of(runner.run(&program, &call.payload, &variables, limit).await)
+                }
+                None => refused,
+            };
+            answered(&teller, &call, &answer);
+            device.respond(&call, answer.status, answer.payload).await;
+            Done::Answered
+        });
+    }
+
+    /// Leaves: what is under way is acknowledged first, if that does not take long.
+    async fn farewell(&mut self, mut events: Events, stop: &mut Stop) {
+        self.notify.say("STOPPING=1");
+        if let Some(feed) = self.feed.take() {
+            feed.abort();
+        }
+        let device = self.device.clone();
+        let leave = async {
+            device.stop().await;
+            while let Some(event) = events.next().await {
+                if matches!(event, Event::Stopped(_)) {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            _ = timeout(FAREWELL, leave) => {}
+            // Whoever asks twice does not want to wait.
+            () = stop.asked() => {}
+        }
+        self.work.shutdown().await;
+    }
+}
+
+fn answered(teller: &Teller, call: &Call, answer: &Answer) {
+    let name = crate::text::one_line(&call.name);
+    let members = Object::new()
+        .text("method", &call.name)
+        .raw("status", answer.status);
+    match &answer.note {
+        Some(why) => {
+            let text = format!("method {name}: status {}: {why}", answer.status);
+            teller.members("method", &text, members.text("why", why));
+        }
+        None => {
+            let text = format!("method {name}: status {}", answer.status);
+            teller.members("method", &text, members);
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
