@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit doctest interop mqtt tls net proxy azure page tls-device ws embassy nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz test-thread
+.PHONY: help demo test unit doctest interop mqtt tls net proxy azure device page tls-device ws embassy nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz test-thread
 
 # Debian keeps mosquitto in sbin, which an ordinary user's PATH lacks.
 export PATH := $(PATH):/usr/sbin
@@ -28,6 +28,9 @@ PROXY_PEERS := squid dante-server mosquitto unbound openssl iproute2 nftables
 # What interop/azure runs beside the SDKs, which it installs itself if there are pip and npm.
 AZURE_PEERS := python3-venv mosquitto-clients openssl curl iproute2
 
+# What stands between the device of interop/device and the lab.
+DEVICE_PEERS := tayga unbound squid apache2-bin mosquitto openssl iproute2 nftables
+
 FUZZ_SECONDS ?= 10
 # A comma inside an argument of $(call).
 comma := ,
@@ -39,7 +42,7 @@ demo: ## Messages through a local Mosquitto and through the lab, rung by rung; t
 	@scripts/need $(BUILD_NEEDS)
 	@scripts/demo
 
-test: unit doctest mqtt tls net proxy azure page tls-device ws embassy nostd nostd-tls ## All tests: the stages below
+test: unit doctest mqtt tls net proxy azure device page tls-device ws embassy nostd nostd-tls ## All tests: the stages below
 unit: ## Unit and integration tests of the workspace
 	@scripts/need $(BUILD_NEEDS) mosquitto openssl
 	@$(STAGE) unit scripts/test-workspace
@@ -61,6 +64,9 @@ proxy: ## Through squid and Dante, and servers that are no proxies, in network n
 azure: ## The official Azure SDKs for Python and Node, paho, mosquitto and curl against towpath lab (interop/azure)
 	@$(if $(wildcard interop/azure/run.sh),scripts/need $(BUILD_NEEDS) $(AZURE_PEERS),:)
 	@$(STAGE) azure $(call if-there,interop/azure/run.sh,interop/azure/run.sh)
+device: ## The device of towpath at the lab: each credential by each way, through squid, Apache and NAT64 (interop/device)
+	@$(if $(wildcard interop/device/run.sh),scripts/need $(BUILD_NEEDS) $(DEVICE_PEERS),:)
+	@$(STAGE) device $(call if-there,interop/device/run.sh,interop/device/run.sh)
 page: ## The lab's page in a headless Chromium, with a device behind it (interop/lab)
 	@$(if $(wildcard interop/lab/run.sh),scripts/need $(BUILD_NEEDS) chromium chromium-driver,:)
 	@$(STAGE) page $(call if-there,interop/lab/run.sh,interop/lab/run.sh)
@@ -73,7 +79,7 @@ ws: ## The WebSocket client against a third-party conformance suite
 test-thread: ## From a device on a real Thread network of OpenThread nodes; builds them (interop/thread)
 	@$(if $(wildcard interop/thread),scripts/need $(BUILD_NEEDS) $(THREAD_NEEDS),:)
 	@$(STAGE) thread $(call if-there,interop/thread/run.sh,interop/thread/run.sh)
-interop: mqtt tls net proxy azure page ws embassy ## All that run against programs of others
+interop: mqtt tls net proxy azure device page ws embassy ## All that run against programs of others
 embassy: ## The embedded face on embassy-net's sockets, two of its stacks back to back (interop/embassy)
 	@$(STAGE) embassy $(call if-there,interop/embassy,scripts/test-workspace interop embassy)
 nostd: ## towpath-proto and towpath's embedded face for a Cortex-M33: no std, no alloc
@@ -84,9 +90,9 @@ nostd-tls: ## Mbed TLS behind the same trait for a Cortex-M33, linked with newli
 bench: ## All benchmarks
 	@$(if $(wildcard bench/run.sh),scripts/need $(BUILD_NEEDS),:)
 	@$(STAGE) bench $(call if-there,bench/run.sh,bench/run.sh)
-bench-smoke: ## The benchmarks that have limits: instructions and round trips
+bench-smoke: ## The benchmarks that have limits: instructions and round trips, of towpath alone
 	@$(if $(wildcard bench/run.sh),scripts/need $(BUILD_NEEDS),:)
-	@$(STAGE) bench-smoke $(call if-there,bench/run.sh,bench/run.sh --quick --only codec$(comma)ws/$(comma)ir/$(comma)connect --check bench/targets.toml)
+	@$(STAGE) bench-smoke $(call if-there,bench/run.sh,bench/run.sh --quick --only codec$(comma)ws/$(comma)ir/$(comma)connect --subjects towpath --check bench/targets.toml)
 
 lint: fmt clippy doc deny ## Format, clippy, documentation, licences; no warning passes
 fmt: ## Formatting of every workspace

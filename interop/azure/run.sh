@@ -1,7 +1,8 @@
 #!/bin/sh
-# interop/azure/run.sh [PYTEST ARGUMENT...]: the official SDKs and other people's clients against the lab. They dial 8883
-# and 443 and the service's own names, so all of it runs in a network and mount namespace with names of its own; that
-# takes root or a user namespace. What is installed stays in target/interop-azure. TOWPATH names another binary to test.
+# interop/azure/run.sh [--install | PYTEST ARGUMENT...]: the official SDKs and other people's clients against the lab;
+# with --install they are only made ready, for bench/device.sh. They dial 8883 and 443 and the service's own names, so
+# all of it runs in a network and mount namespace with names of its own; that takes root or a user namespace. What is
+# installed stays in target/interop-azure. TOWPATH names another binary to test.
 set -eu
 cd "$(dirname "$0")"
 here=$PWD
@@ -58,6 +59,10 @@ node_packages &
 node_job=$!
 python_packages
 plain_paho
+if [ "${1:-}" = --install ]; then
+    wait $node_job
+    exit
+fi
 if [ -z "${TOWPATH:-}" ]; then
     (cd "$root" && cargo build --quiet -p towpath-cli)
     TOWPATH=$target/debug/towpath
