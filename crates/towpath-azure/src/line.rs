@@ -27,8 +27,8 @@ pub trait Line {
     /// Why it can't be taken.
     fn subscribe(&mut self, list: &[Subscription<'_>]) -> Result<PacketId, Refusal>;
 
-    /// Takes back a message that was published and not acknowledged, while there is no connection. False if there is no
-    /// such message, or a connection.
+    /// Takes back a message that was published and not acknowledged. False if there is no such message, or this
+    /// connection has sent it.
     fn withdraw(&mut self, packet_id: PacketId) -> bool;
 
     /// Says farewell.

@@ -262,8 +262,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .map(settled)
     }
 
-    /// Takes back a message of QoS 1 that is not acknowledged, or of QoS 2 that was not sent, while there is no
-    /// connection: because it has lost its worth meanwhile. False if there is no such message, or a connection.
+    /// Takes back a message of QoS 1 that is not acknowledged, or of QoS 2 that was not sent, because it has lost its
+    /// worth meanwhile. False if there is no such message, or this connection has sent it.
     ///
     /// The server may have it all the same: the acknowledgement may have been on its way.
     pub fn withdraw(&mut self, packet_id: PacketId) -> bool {
@@ -309,6 +309,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .start(&start.connect, habits, &mut self.buffers.store)?;
         self.patience = start.patience;
         self.put_back();
+        self.forget_found();
         self.lent = None;
         self.pieces = None;
         self.stream_end = None;

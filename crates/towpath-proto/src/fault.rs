@@ -358,6 +358,7 @@ codes! {
     DpsSilent, Path, Millis, "the provisioning service does not answer", "It accepted the connection: ask again later, and look at Azure's status page if it lasts.";
     HubUnauthorized, Peer, Reason, "the hub does not take this device", "Check its key or certificate, the clock, and that the device exists at this hub and is enabled; the hub has one word for all of these.";
     HubName, Usage, Os, "an identifier or a payload that can't be said to the hub", "Look at the rule: identifiers have no +, # or control characters, and what DPS is told beside the registration ID is a JSON object.";
+    HubSilent, Path, Millis, "the hub accepted the connection and acknowledges nothing", "Something on the way swallows what is sent; the device comes back without sending ahead of the answer. Look at the proxy or firewall if it lasts.";
     HubFilterRefused, Peer, Reason, "the hub refuses a subscription", "A hub of the basic tier has no cloud-to-device messages, methods and twins: switch off what it lacks.";
     TwinSilent, Path, Millis, "the hub does not answer for the device's twin", "It is asked again; look at Azure's status page if it lasts.";
     TwinRefused, Peer, Dps, "the hub does not give the device's twin", "It is asked again; with 429 the hub has too many requests. A hub of the basic tier has no twins: do without.";

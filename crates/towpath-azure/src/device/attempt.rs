@@ -12,7 +12,7 @@ use towpath_proto::{
     },
 };
 
-use super::{Device, SCRATCH, route::Target, token::Token};
+use super::{Device, SCRATCH, beyond, route::Target, token::Token};
 use crate::{
     Entry, Names, Now, Proof, Transport,
     names::{registration_resource, registration_user_name},
@@ -101,13 +101,14 @@ impl<const WINDOW: usize> Device<'_, WINDOW> {
         scratch: &'s mut [u8; SCRATCH],
     ) -> Result<Attempt<'s>, Fault> {
         let target = self.target();
+        self.clock = beyond(now);
         let token = self.issue(now, random)?;
         if target == Target::Hub {
             self.token = token;
         }
         let expires = token.map(|token| token.expires);
         let mut pieces = Pieces(scratch);
-        match (target, self.settings.entry) {
+        let attempt = match (target, self.settings.entry) {
             (
                 Target::Dps,
                 Entry::Dps {
@@ -118,8 +119,11 @@ impl<const WINDOW: usize> Device<'_, WINDOW> {
                 },
             ) => self.to_dps(host, scope, registration_id, expires, &mut pieces),
             _ => self.to_hub(expires, &mut pieces),
+        };
+        if target == Target::Hub && attempt.is_ok() {
+            self.fresh = false;
         }
-        .map_err(|fmt::Error| {
+        attempt.map_err(|fmt::Error| {
             Fault::new(Rung::Hub, Code::BufferTooSmall)
                 .number(u32::try_from(SCRATCH).unwrap_or(u32::MAX))
         })

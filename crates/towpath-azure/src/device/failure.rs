@@ -58,5 +58,9 @@ pub(super) fn told_of_hub(fault: Fault) -> Fault {
 
 /// Whether the server cut the connection instead of answering a CONNECT that was not alone.
 pub(super) fn is_cut_at_connect(fault: &Fault) -> bool {
-    fault.rung >= Rung::Mqtt && matches!(fault.code, Code::Closed | Code::Reset | Code::WsClosed)
+    fault.rung >= Rung::Mqtt
+        && matches!(
+            fault.code,
+            Code::Closed | Code::Reset | Code::WsClosed | Code::ConnackTimeout
+        )
 }

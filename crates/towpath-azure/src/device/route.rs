@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use towpath_proto::{Backoff, Fault, Random, Reconnect};
+use towpath_proto::{Backoff, Code, Fault, Random, Reconnect, Rung};
 
 use super::failure::{Class, is_cut_at_connect};
 use crate::{
@@ -52,8 +52,12 @@ pub(super) struct Route {
     refusals: u8,
     /// DPS is to be asked, if the device comes by way of it.
     pub(super) ask: bool,
-    /// The server cut a connection on which packets followed CONNECT.
+    /// Connections in a row that ended at a CONNECT which was not alone.
+    cuts: u8,
+    /// CONNECT goes alone, because the server seems to mind what follows.
     pub(super) alone: bool,
+    /// The last pause came from a refusal, which a wrong clock may be behind.
+    pub(super) doubtful: bool,
 }
 
 impl Route {
@@ -72,7 +76,9 @@ impl Route {
             failures: 0,
             refusals: 0,
             ask: false,
+            cuts: 0,
             alone: false,
+            doubtful: false,
         }
     }
 
@@ -90,6 +96,7 @@ impl Route {
     pub(super) fn accepted(&mut self, target: Target) {
         self.proven = self.transport;
         self.turned = false;
+        self.cuts = 0;
         if target == Target::Hub {
             self.refusals = 0;
         }
@@ -103,9 +110,10 @@ impl Route {
     }
 
     /// An attempt failed, or a connection that held for `held`. The pause, or `None` if trying again changes nothing.
+    /// `known`: the device has a hub that it may try.
     pub(super) fn failed(
         &mut self,
-        target: Target,
+        (target, known): (Target, bool),
         fault: &Fault,
         held: Duration,
         random: &mut impl Random,
@@ -113,8 +121,12 @@ impl Route {
         if held >= STABLE {
             self.failures = 0;
         }
-        self.failures = self.failures.saturating_add(1);
-        match Class::of(fault) {
+        if tells_of_hub(fault) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let class = Class::of(fault);
+        self.doubtful = class == Class::Refused;
+        match class {
             Class::Hopeless => return None,
             Class::Transport if held.is_zero() && self.turn() => {
                 // The other port is another way, not another attempt at the same.
@@ -123,14 +135,18 @@ impl Route {
             // As if it had answered with 401.
             Class::Refused if target == Target::Dps => {
                 self.ask = false;
-                return Some(hopeless(random));
+                return self.unwanted(known, random);
             }
             Class::Refused => {
                 // Once more with a fresh token; then the hub is not the right one any more.
                 self.refusals = self.refusals.saturating_add(1);
                 self.ask |= self.refusals > 1;
             }
-            Class::Unavailable if held.is_zero() && is_cut_at_connect(fault) => self.alone = true,
+            Class::Unavailable if held.is_zero() && is_cut_at_connect(fault) => {
+                // Once may be a hub that was just restarted.
+                self.cuts = self.cuts.saturating_add(1);
+                self.alone |= self.cuts > 1;
+            }
             Class::Unavailable | Class::Transport => {}
         }
         if self.failures >= ASK_AFTER {
@@ -143,22 +159,35 @@ impl Route {
         self.pause(held, random)
     }
 
-    /// DPS said no.
-    pub(super) fn refused(&mut self, refused: &Refused, random: &mut impl Random) -> Duration {
-        self.ask = true;
+    /// The hub took the connection and acknowledges nothing.
+    pub(super) const fn silent(&mut self) {
+        self.alone = true;
+    }
+
+    /// DPS said no. The hub has the next word, if it is `known`.
+    pub(super) fn refused(
+        &mut self,
+        refused: &Refused,
+        known: bool,
+        random: &mut impl Random,
+    ) -> Duration {
+        self.ask = false;
+        self.doubtful = refused.kind == RefusedKind::Unauthorized;
         let given = refused.retry_after.map(|s| Duration::from_secs(s.into()));
         match refused.kind {
             RefusedKind::Unauthorized
             | RefusedKind::NotFound
             | RefusedKind::Disabled
             | RefusedKind::Unassigned => {
-                // Enrolments are deleted once devices have their hubs: the hub, if it is known, has the next word.
-                self.ask = false;
-                hopeless(random).max(given.unwrap_or_default())
+                let pause = self.unwanted(known, random).unwrap_or(LONGEST);
+                pause.max(given.unwrap_or_default())
             }
             RefusedKind::Throttled => {
                 let least = given.unwrap_or(THROTTLED);
-                least.saturating_add(share(self.fleet.spread(), random))
+                let pause = self.pause(Duration::ZERO, random).unwrap_or(LONGEST);
+                least
+                    .saturating_add(share(self.fleet.spread(), random))
+                    .max(pause)
             }
             RefusedKind::Busy
             | RefusedKind::Failed
@@ -167,6 +196,21 @@ impl Route {
                 let pause = self.pause(Duration::ZERO, random).unwrap_or(LONGEST);
                 pause.max(given.unwrap_or_default())
             }
+        }
+    }
+
+    /// A pause before DPS is asked for another hub.
+    pub(super) fn again(&mut self, random: &mut impl Random) -> Duration {
+        self.pause(Duration::ZERO, random).unwrap_or(LONGEST)
+    }
+
+    /// DPS does not want the device. Enrolments are deleted once devices have their hubs, so that says nothing about a
+    /// hub that has not refused.
+    fn unwanted(&mut self, known: bool, random: &mut impl Random) -> Option<Duration> {
+        if known && self.refusals < 2 {
+            self.pause(Duration::ZERO, random)
+        } else {
+            Some(hopeless(random))
         }
     }
 
@@ -189,6 +233,12 @@ impl Route {
         };
         self.backoff.pause(policy, held, random)
     }
+}
+
+/// Whether a failure may mean that the hub has gone. A network that is away says nothing about it; a name that does not
+/// exist any more does.
+fn tells_of_hub(fault: &Fault) -> bool {
+    fault.rung >= Rung::Tcp || fault.code == Code::NameNotFound
 }
 
 /// One to two hours.

@@ -177,14 +177,19 @@ fn with_a_certificate_the_hub_may_ask_for_it() {
 
 #[test]
 fn a_renewal_waits_for_messages_under_way() {
+    // The random numbers are the same for each.
+    let life = online(&quiet()).renews_after();
+    assert!(
+        (HOUR * 70 / 100..=HOUR * 80 / 100).contains(&life),
+        "{life:?}"
+    );
     let mut stage = online(&quiet());
-    stage.passes(HOUR * 69 / 100);
+    stage.passes(life - 10 * SECOND);
     stage.accept(None);
     stage.accept(None);
     stage.hears(&message(0));
     stage.hears(&message(1));
-    // At 80 % of the token's life at the latest.
-    stage.passes_until_told(HOUR * 11 / 100);
+    stage.passes_until_told(20 * SECOND);
     stage.tells(&Told::Renewing);
     // What is accepted now goes with the next connection.
     stage.accept(None);
@@ -202,16 +207,38 @@ fn a_renewal_waits_for_messages_under_way() {
 
 #[test]
 fn a_renewal_does_not_wait_for_ever_and_loses_nothing() {
+    let life = online(&quiet()).renews_after();
     let mut stage = online(&quiet());
+    stage.passes(life - 10 * SECOND);
     stage.accept(None);
     stage.hears(&message(0));
-    stage.passes_until_told(HOUR * 80 / 100);
+    stage.passes_until_told(20 * SECOND);
     stage.tells(&Told::Renewing);
     stage.hears_nothing();
     stage.passes(30 * SECOND);
     stage.hears("DISCONNECT");
     stage.climbs("mqtts lock1.azure-devices.net 8883");
     stage.hears("CONNECT dev1 *");
+    stage.accepts(true);
+    stage.tells(&Told::Connected(Transport::Mqtts, true));
+    stage.hears(&message_again(0));
+    stage.acknowledges();
+    stage.tells(&Told::Delivered(0));
+}
+
+#[test]
+fn a_hub_that_acknowledges_nothing_is_left() {
+    let mut stage = online(&quiet());
+    stage.passes(600 * SECOND);
+    stage.accept(None);
+    stage.hears(&message(0));
+    stage.passes_until_told(121 * SECOND);
+    let pause = stage.disconnected(Code::HubSilent);
+    stage.passes(pause);
+    stage.climbs("mqtts lock1.azure-devices.net 8883");
+    stage.hears("CONNECT dev1 *");
+    // Something swallows what is sent ahead, so nothing is.
+    stage.hears_nothing();
     stage.accepts(true);
     stage.tells(&Told::Connected(Transport::Mqtts, true));
     stage.hears(&message_again(0));

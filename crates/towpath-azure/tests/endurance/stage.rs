@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use towpath_azure::{Assignment, Key, Name, Now, Settings, Transport};
+use towpath_azure::{Assignment, Key, Name, Now, Settings, Target, Transport};
 use towpath_proto::{
     Code, Fault, Instant, Rung,
     mqtt::{
@@ -279,12 +279,25 @@ impl Stage {
     /// CONNACK with a return code, and the end; the pause until the next attempt.
     #[track_caller]
     pub(crate) fn refuses(&mut self, code: u8) -> Duration {
+        let denied = matches!(code, 4 | 5) && self.rig.device.target() == Target::Hub;
         let reason = ReasonCode::from_v311_connack(code).expect("a return code");
         self.say(&Packet::Connack(Connack {
             reason,
             ..Connack::default()
         }));
-        self.disconnected(Code::ConnectRefused)
+        self.disconnected(if denied {
+            Code::HubUnauthorized
+        } else {
+            Code::ConnectRefused
+        })
+    }
+
+    /// How long this device, that was just accepted, will keep its token.
+    pub(crate) fn renews_after(mut self) -> Duration {
+        let begin = self.at;
+        self.passes_until_told(Duration::from_secs(3600));
+        self.tells(&Told::Renewing);
+        self.at.since(begin)
     }
 
     /// SUBACK for the oldest packet that was heard and not acknowledged.

@@ -175,6 +175,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     pub fn abandon(&mut self) {
         self.let_go();
         self.put_back();
+        self.forget_found();
         self.lent = None;
         self.pieces = None;
         self.path.tx = Tx::EMPTY;
@@ -185,14 +186,22 @@ impl<B: Buffer, R: Random> Client<B, R> {
         }
     }
 
-    /// Lets an event go that nobody took, before [`disconnect`](Self::disconnect) and where the attempt ends without
-    /// a farewell. A message counts as not received then, so that the server's repetition is not taken for one.
+    /// Lets a message go that nobody took, before [`disconnect`](Self::disconnect) and where the attempt ends without
+    /// a farewell. It counts as not received then, so that the server's repetition is not taken for one. What else was
+    /// found stays: how a message was settled is told once, and never again.
     pub fn put_back(&mut self) {
-        if self.found.take().is_some()
-            && let Some(id) = self.lent.take().and_then(|lent| lent.noted)
-        {
+        if !matches!(self.found, Some(Found::Message(..) | Found::Piece { .. })) {
+            return;
+        }
+        self.found = None;
+        if let Some(id) = self.lent.take().and_then(|lent| lent.noted) {
             self.session.undelivered(id, &mut self.buffers.store);
         }
+    }
+
+    /// Forgets what was found and has no meaning without its connection, or lies in the buffer for received bytes.
+    pub(super) fn forget_found(&mut self) {
+        self.found.take_if(|found| !matches!(found, Found::Settled(_)));
     }
 
     /// Whether MQTT's rung was not entered: nothing that was written for it has left.

@@ -108,12 +108,14 @@ impl Session {
         Some(Settled::new(record.id, Outcome::Displaced))
     }
 
-    /// Takes back a PUBLISH that was kept and is not acknowledged. On a connection it may be on its way, so it stays.
+    /// Takes back a PUBLISH that was kept and is not acknowledged. What this connection has sent stays.
     pub(crate) fn withdraw(&mut self, packet_id: PacketId, store: &mut dyn Buffer) -> bool {
-        if self.phase != Phase::Offline {
-            return false;
-        }
-        let kept = |state| matches!(state, State::Due | State::DueAgain | State::AwaitPuback);
+        let offline = self.phase == Phase::Offline;
+        let kept = |state| match state {
+            State::Due | State::DueAgain => true,
+            State::AwaitPuback => offline,
+            _ => false,
+        };
         let Some(record) = self.store.find(store.bytes(), packet_id.get(), kept) else {
             return false;
         };
