@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test unit doctest interop mqtt tls net proxy azure device page tls-device ws embassy nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz test-thread
+.PHONY: help demo test unit doctest interop mqtt tls net proxy azure device page tls-device tokens ws embassy nostd nostd-tls bench bench-smoke lint fmt clippy doc deny fuzz test-thread
 
 # Debian keeps mosquitto in sbin, which an ordinary user's PATH lacks.
 export PATH := $(PATH):/usr/sbin
@@ -31,6 +31,9 @@ AZURE_PEERS := python3-venv mosquitto-clients openssl curl iproute2
 # What stands between the device of interop/device and the lab.
 DEVICE_PEERS := tayga unbound squid apache2-bin mosquitto openssl iproute2 nftables
 
+# Tokens without hardware.
+TOKENS := softhsm2 libengine-pkcs11-openssl swtpm swtpm-tools tpm2-tools tpm2-openssl
+
 FUZZ_SECONDS ?= 10
 # A comma inside an argument of $(call).
 comma := ,
@@ -42,7 +45,7 @@ demo: ## Messages through a local Mosquitto and through the lab, rung by rung; t
 	@scripts/need $(BUILD_NEEDS)
 	@scripts/demo
 
-test: unit doctest mqtt tls net proxy azure device page tls-device ws embassy nostd nostd-tls ## All tests: the stages below
+test: unit doctest mqtt tls net proxy azure device page tls-device tokens ws embassy nostd nostd-tls ## All tests: the stages below
 unit: ## Unit and integration tests of the workspace
 	@scripts/need $(BUILD_NEEDS) mosquitto openssl
 	@$(STAGE) unit scripts/test-workspace
@@ -73,6 +76,9 @@ page: ## The lab's page in a headless Chromium, with a device behind it (interop
 tls-device: ## Mbed TLS with a device's limits: its own errors, its heap
 	@scripts/need $(BUILD_NEEDS) openssl
 	@$(STAGE) tls-device scripts/test-mbed-device
+tokens: ## Client keys that stay in a PKCS#11 token or a TPM: SoftHSM and swtpm
+	@scripts/need $(BUILD_NEEDS) $(TOKENS)
+	@$(STAGE) tokens scripts/test-tokens
 ws: ## The WebSocket client against a third-party conformance suite
 	@$(if $(wildcard interop/websocket/run.sh),scripts/need $(BUILD_NEEDS) python3-venv,:)
 	@$(STAGE) ws $(call if-there,interop/websocket/run.sh,interop/websocket/run.sh)
