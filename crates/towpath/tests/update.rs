@@ -159,6 +159,7 @@ async fn an_image_comes_from_a_real_server_and_goes_on_after_a_restart() {
         () = stop.notified() => {}
         end = run => panic!("{end:?}"),
     }
+    drop(slot);
     let mut slot = open();
     let kept = slot.kept().await.unwrap().unwrap();
     assert!(
@@ -181,23 +182,31 @@ async fn an_image_comes_from_a_real_server_and_goes_on_after_a_restart() {
     slot.mark_for_boot(&checked).await.unwrap();
     assert_eq!(fs::read(folder.file("image")).unwrap(), image);
 
-    assert_eq!(open().running().await.unwrap(), Running::Pending);
+    drop(slot);
+    let mut slot = open();
+    assert_eq!(slot.running().await.unwrap(), Running::Pending);
+    slot.applying().unwrap();
     slot.applied().unwrap();
+    drop(slot);
     let mut slot = open();
     assert_eq!(
         (slot.running().await.unwrap(), slot.version()),
         (Running::Testing, Some("2.0"))
     );
     slot.confirm().await.unwrap();
+    drop(slot);
+    let mut slot = open();
     assert_eq!(
-        (open().running().await.unwrap(), open().version()),
+        (slot.running().await.unwrap(), slot.version()),
         (Running::Confirmed, Some("2.0"))
     );
     // Another one that does not work.
     slot.applied().unwrap();
     slot.failed().unwrap();
+    drop(slot);
+    let mut slot = open();
     assert_eq!(
-        (open().running().await.unwrap(), open().version()),
+        (slot.running().await.unwrap(), slot.version()),
         (Running::RolledBack, Some("2.0"))
     );
 }

@@ -163,11 +163,17 @@ impl<'a> Agent<'a> {
         })
     }
 
+    /// Whether a job's image may be installed over what runs.
     fn adu_order(&self, job: &Job) -> Result<(), Refused> {
-        if self.is_same_line(job) {
+        let unknown = self
+            .installed()
+            .is_some_and(|installed| installed.provider.is_empty() && installed.name.is_empty());
+        if unknown || self.is_same_line(job) {
             self.order(&job.version)
-        } else {
+        } else if self.settings.downgrade {
             Ok(())
+        } else {
+            Err(Refused::OtherUpdate)
         }
     }
 

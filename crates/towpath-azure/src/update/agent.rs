@@ -54,7 +54,8 @@ pub enum Kind<'a> {
     DeviceUpdate {
         /// What the device is.
         device: Device<'a>,
-        /// What runs. Its version is that of the update, or the one in its `installedCriteria`.
+        /// What runs. Its version is that of the update, or the one in its `installedCriteria`. Updates of another provider
+        /// or name are refused unless [`Settings::downgrade`] is set; if both are empty, the order of versions alone counts.
         installed: UpdateId,
         /// The keys that sign manifests.
         keys: Keys<'a>,
@@ -142,9 +143,11 @@ impl<'a> Agent<'a> {
         match agent.record.phase {
             Phase::Idle | Phase::Fetching => (),
             // On probation it is not done before it is confirmed: until then a cut of power takes it back.
-            Phase::Marking | Phase::Marked if agent.runs_job() && running == Running::Testing => {}
+            Phase::Marking | Phase::Marked if agent.runs_job() && agent.is_on_probation() => {}
             Phase::Marking | Phase::Marked if agent.runs_job() => agent.finish(Ok(())),
-            Phase::Marking | Phase::Marked if running == Running::Pending => {
+            Phase::Marking | Phase::Marked
+                if matches!(running, Running::Pending | Running::Applying) =>
+            {
                 agent.record.phase = Phase::Marked;
                 agent.due.keep = true;
                 agent.due.restart = true;
@@ -157,6 +160,15 @@ impl<'a> Agent<'a> {
             Phase::Marking | Phase::Marked => agent.finish(Err(Refused::RolledBack)),
         }
         agent
+    }
+
+    /// Whether what runs has to prove itself.
+    fn is_on_probation(&self) -> bool {
+        match self.running {
+            Running::Testing => true,
+            Running::Applying => self.is_committed() && self.runs_job(),
+            _ => false,
+        }
     }
 
     /// Whether what runs is what the record is about.
@@ -293,7 +305,7 @@ impl<'a> Agent<'a> {
         scratch: &mut [u8],
     ) {
         let first = !core::mem::replace(&mut self.online, true);
-        if first && self.running == Running::Testing {
+        if first && self.is_on_probation() {
             self.due.confirm = true;
         }
         match self.settings.kind {

@@ -91,6 +91,8 @@ pub struct Download<'j> {
     asked: Option<u64>,
     total: Option<u64>,
     validator: Option<Validator>,
+    /// Parts do not count: nothing says that they are of the same image.
+    whole_only: bool,
     begun: bool,
     resumed: bool,
     redirects: u8,
@@ -131,6 +133,7 @@ impl<'j> Download<'j> {
             asked: None,
             total: job.size,
             validator: None,
+            whole_only: false,
             begun: false,
             resumed: false,
             redirects: 0,
@@ -162,7 +165,8 @@ impl<'j> Download<'j> {
     /// What to ask for next.
     #[must_use]
     pub fn request(&mut self) -> Request<'_> {
-        self.asked = self.job.fragment.map(|fragment| {
+        let fragment = self.job.fragment.filter(|_| !self.whole_only);
+        self.asked = fragment.map(|fragment| {
             let end = self.offset.saturating_add(u64::from(fragment));
             self.total.map_or(end, |total| end.min(total))
         });
@@ -228,10 +232,16 @@ impl<'j> Download<'j> {
         {
             return Err(wrong);
         }
-        let changed = match (&self.validator, Validator::of(answer)) {
-            (Some(one), Some(other)) => *one != other,
-            _ => false,
+        let (changed, vouched) = match (&self.validator, Validator::of(answer)) {
+            (Some(one), Some(other)) => (*one != other, *one == other),
+            _ => (false, false),
         };
+        if self.offset > 0 && self.job.digest.is_none() && !vouched {
+            // No hash would tell that this is a part of another image.
+            self.restart()?;
+            self.whole_only = !changed;
+            return Ok(Next::Again);
+        }
         let resized = total.is_some() && self.total.is_some() && total != self.total;
         if self.offset > 0 && self.job.size.is_none() && (changed || resized) {
             self.restart()?;

@@ -70,7 +70,7 @@ impl<'a> Value<'a> {
         self.0.starts_with('{')
     }
 
-    /// A string, or a number as it is written. `None` if it is neither or longer than `N` bytes.
+    /// A string without control characters, or a number as it is written. `None` if it is neither or longer than `N` bytes.
     pub(super) fn label<const N: usize>(self) -> Option<String<N>> {
         self.text().map_or_else(
             || {
@@ -79,7 +79,7 @@ impl<'a> Value<'a> {
                     .starts_with(|first: char| first == '-' || first.is_ascii_digit());
                 number.then(|| String::try_from(self.0).ok())?
             },
-            Text::keep,
+            Text::label,
         )
     }
 }
@@ -114,6 +114,13 @@ impl<'a> Text<'a> {
         self.chars()
             .all(|char| char.is_some() && char == chars.next())
             && chars.next().is_none()
+    }
+
+    /// A copy, as [`keep`](Self::keep), if there are no control characters: it may be written to a terminal or in a line of
+    /// a file.
+    pub(super) fn label<const N: usize>(self) -> Option<String<N>> {
+        self.keep()
+            .filter(|kept: &String<N>| !kept.contains(char::is_control))
     }
 
     /// A copy, if it is at most `N` bytes and its escapes are sound.

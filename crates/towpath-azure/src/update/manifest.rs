@@ -88,7 +88,7 @@ fn update_id(value: Value<'_>) -> Result<UpdateId, Refused> {
         value
             .member(name)
             .and_then(Value::text)
-            .and_then(|text| text.keep())
+            .and_then(|text| text.label())
             .ok_or(Refused::Incomplete)
     };
     Ok(UpdateId {

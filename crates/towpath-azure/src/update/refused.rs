@@ -109,6 +109,8 @@ reasons! {
         "look at what the new one does until it reaches the hub";
     NoSize = 35, "no-size", "neither the job nor the server says how large the image is",
         "use a server that sends Content-Length or has ranges";
+    OtherUpdate = 36, "other-update", "the update is of another provider or name than what runs",
+        "deploy an update of the provider and name in the device's settings, or allow downgrades there";
 }
 
 impl Refused {

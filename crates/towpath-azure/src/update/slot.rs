@@ -69,6 +69,9 @@ pub enum Running {
     Testing,
     /// Another one is marked for boot, and nothing has booted since.
     Pending,
+    /// Another one was being put in place, which was interrupted: [`Step::Restart`](super::Step::Restart) is given again,
+    /// unless the new one runs. For a slot whose image is installed by a program.
+    Applying,
     /// Another one was tried, and the bootloader came back to this one.
     RolledBack,
 }

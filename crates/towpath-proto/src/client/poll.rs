@@ -201,7 +201,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
 
     /// Forgets what was found and has no meaning without its connection, or lies in the buffer for received bytes.
     pub(super) fn forget_found(&mut self) {
-        self.found.take_if(|found| !matches!(found, Found::Settled(_)));
+        self.found
+            .take_if(|found| !matches!(found, Found::Settled(_)));
     }
 
     /// Whether MQTT's rung was not entered: nothing that was written for it has left.

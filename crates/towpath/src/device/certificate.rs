@@ -92,6 +92,7 @@ fn texts(json: &str) -> Option<Vec<String>> {
             match characters.next()? {
                 (at, '"') => break at,
                 (_, '\\') => text.push(match characters.next()?.1 {
+                    'u' => unicode(&mut characters)?,
                     'n' => '\n',
                     'r' => '\r',
                     't' => '\t',
@@ -114,12 +115,21 @@ fn texts(json: &str) -> Option<Vec<String>> {
     Some(list).filter(|list| !list.is_empty())
 }
 
+/// The character behind `\u`, of ASCII; others are neither in base64 nor in PEM.
+fn unicode(characters: &mut std::str::CharIndices<'_>) -> Option<char> {
+    let mut code = 0;
+    for _ in 0..4 {
+        code = code * 16 + characters.next()?.1.to_digit(16)?;
+    }
+    char::from_u32(code).filter(char::is_ascii)
+}
+
 /// Puts a new certificate and its key in the place of the old ones. Both files are for their owner only. Where it fails,
 /// the old pair counts still, or [`mend`] completes it.
 ///
 /// # Errors
 /// [`Error::Path`] with [`Code::TlsMaterial`] if the two don't fit each other, and
-/// [`Error::Config`] with the file that can't be written.
+/// [`Error::Config`] with the file that can't be written, or if both are to be the same file. Then nothing was written.
 pub fn install(chain: &[u8], key: &[u8], paths: &Paths) -> Result<(), Error> {
     if is_key_uri(key) || !fit(chain, key, None)? {
         let fault = Fault::new(Rung::Tls, Code::TlsMaterial);
@@ -128,6 +138,15 @@ pub fn install(chain: &[u8], key: &[u8], paths: &Paths) -> Result<(), Error> {
             .into());
     }
     let paths = paths.followed();
+    if paths.cert == paths.key {
+        return Err(Error::Config {
+            why: format!(
+                "{} holds both the certificate and its key, and one would take the place of the other: give each a \
+                 file of its own (cert and key in [tls])",
+                paths.cert.display()
+            ),
+        });
+    }
     write_whole(&beside(&paths.key, ".new"), key)?;
     write_whole(&beside(&paths.cert, ".new"), chain)?;
     for path in [&paths.key, &paths.cert] {
@@ -144,6 +163,10 @@ pub fn install(chain: &[u8], key: &[u8], paths: &Paths) -> Result<(), Error> {
 /// [`Error::Config`] with the file that can't be written, [`Error::File`] with one that can't be read.
 pub fn mend(paths: &Paths, password: Option<&[u8]>) -> Result<Mended, Error> {
     let paths = paths.followed();
+    if paths.cert == paths.key {
+        // `install` refuses them, so that nothing can be left over.
+        return Ok(Mended::Nothing);
+    }
     let (new_key, new_cert) = (beside(&paths.key, ".new"), beside(&paths.cert, ".new"));
     let (has_key, has_cert) = (is_there(&new_key)?, is_there(&new_cert)?);
     let whole = match (has_key, has_cert) {
@@ -174,7 +197,14 @@ pub fn mend(paths: &Paths, password: Option<&[u8]>) -> Result<Mended, Error> {
 impl Paths {
     /// The files themselves, where the paths are links: a rename puts a file in the place of the link.
     fn followed(&self) -> Self {
-        let follow = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let follow = |path: &Path| {
+            let real = fs::canonicalize(path).or_else(|error| {
+                // A file that is not there yet lies in a folder that is.
+                let name = path.file_name().ok_or(error)?;
+                Ok::<_, io::Error>(fs::canonicalize(folder_of(path))?.join(name))
+            });
+            real.unwrap_or_else(|_| path.to_owned())
+        };
         Self {
             cert: follow(&self.cert),
             key: follow(&self.key),
@@ -256,11 +286,13 @@ fn take_place(path: &Path) -> Result<(), Error> {
 
 /// A rename is on the disk once its folder is.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."));
-    File::open(folder)?.sync_all()
+        .unwrap_or_else(|| Path::new("."))
 }
 
 #[cfg(test)]

@@ -1,27 +1,28 @@
 //! The task of a device: moves what the algorithm says between sockets, outbox and application.
 
+mod asked;
+
 use std::{
     collections::VecDeque,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
-    sync::{
-        Notify,
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
+    sync::{Notify, mpsc, oneshot},
     time::sleep_until,
 };
-use towpath_azure::{self as azure, Now, Record, Reported, SCRATCH, Step, Target, Waiting};
+use towpath_azure::{self as azure, Now, Record, SCRATCH, Step, Target, Waiting};
 use towpath_proto::Instant;
 
-use super::{Command, Event, Kept, Options, ReportError, Stop};
+use super::{
+    Command, Event, Kept, Options, ReportError, Stop,
+    queue::{Receipt, Teller},
+};
 use crate::{
-    Event as Below, Fault, Outcome, Refusal,
+    Event as Below, Fault, Message, Outcome, Refusal,
     host::{Clock, Entropy},
-    outbox::{Outbox, Stored},
+    outbox::{Counts, Outbox, Stored},
     tokio::Connection,
 };
 
@@ -30,6 +31,12 @@ const WINDOW: usize = 256;
 
 /// Changes of reported properties that may wait.
 const MOST_REPORTS: usize = 64;
+
+/// Answers to methods that may wait for room.
+const MOST_ANSWERS: usize = 64;
+
+/// How often it is looked whether the outbox lost something by its bounds.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Bytes of the outbox that are handed to the connection at most before some leave.
 const HIGH_WATER: usize = 256 << 10;
@@ -48,12 +55,23 @@ struct Report {
     request: Option<u32>,
 }
 
+/// An answer to a method that the connection had no room for.
+struct Answer {
+    request: towpath_azure::hub::RequestId,
+    status: u32,
+    payload: Vec<u8>,
+}
+
 /// What the task holds beside the algorithm, which lends from the options.
 struct Surroundings<'o> {
     options: &'o Options,
+    /// Whose network counts, since the certificate was renewed. Sessions of TLS are new ones with it: an old one would
+    /// go on as whom it began with.
+    renewed: Option<Box<Options>>,
     outbox: Outbox,
-    told: mpsc::Sender<Event>,
+    told: Teller,
     emptied: Arc<Notify>,
+    stopping: Arc<Notify>,
     clock: Clock,
     /// The hub's connection; its session outlives attempts.
     hub: Connection,
@@ -63,23 +81,30 @@ struct Surroundings<'o> {
     active: bool,
     /// The last message that was handed to the connection.
     cursor: Option<u64>,
-    /// A message that did not fit.
-    pending: Option<Stored>,
+    /// The message after it did not fit.
+    stuck: bool,
     reports: VecDeque<Report>,
-    /// Events that the application has not room for.
-    backlog: VecDeque<Event>,
+    answers: VecDeque<Answer>,
+    /// What the outbox had lost when it was looked at last, and when that was.
+    counts: Counts,
+    looked: Instant,
     clock_told: bool,
     unreadable_told: bool,
     /// It was asked to stop, or nobody can ask any more.
     leaving: bool,
     kept: Kept,
+    /// What is kept could not be written.
+    unkept: bool,
+    /// The last event was told.
+    over: bool,
 }
 
 /// What ended a wait.
 enum Woken {
     Below(Below),
     Asked(Option<Command>),
-    /// The outbox has more, a time has come, or the application has room.
+    Stop,
+    /// The outbox has more, a time has come, or the application took a message.
     Look,
 }
 
@@ -90,8 +115,9 @@ pub(super) async fn drive(
     options: Options,
     outbox: Outbox,
     mut asked: mpsc::Receiver<Command>,
-    told: mpsc::Sender<Event>,
+    told: Teller,
     emptied: Arc<Notify>,
+    stopping: Arc<Notify>,
 ) {
     let payload = options.payload();
     let kept = options
@@ -107,20 +133,26 @@ pub(super) async fn drive(
     let mut around = Surroundings {
         hub: Connection::new(options.network.clone()),
         options: &options,
+        renewed: None,
+        counts: outbox.counts(),
         outbox,
         told,
         emptied,
+        stopping,
         clock: Clock::start(),
         dps: None,
         active: false,
         cursor: None,
-        pending: None,
+        stuck: false,
         reports: VecDeque::new(),
-        backlog: VecDeque::new(),
+        answers: VecDeque::new(),
+        looked: Instant::ZERO,
         clock_told: false,
         unreadable_told: false,
         leaving: false,
         kept,
+        unkept: false,
+        over: false,
     };
     let mut scratch = Box::new([0; SCRATCH]);
     loop {
@@ -141,13 +173,26 @@ pub(super) async fn drive(
                 match around.wait(&mut asked, until, device.room() > 0).await {
                     Woken::Below(event) => around.below(&mut device, event),
                     Woken::Asked(command) => around.asked(&mut device, command, &mut scratch),
+                    Woken::Stop => around.stop(&mut device),
                     Woken::Look => {}
                 }
             }
         }
-        if !around.flush() {
+        if around.over {
             return;
         }
+    }
+}
+
+/// When a message is worth nothing any more: by its own word, or by the outbox's bound of age, which counts on its way
+/// too.
+fn worthless_at(stored: &Stored, age: Option<Duration>) -> Option<u64> {
+    let too_old = age
+        .zip(stored.accepted)
+        .map(|(age, accepted)| accepted.saturating_add(age.as_secs()));
+    match (stored.expires, too_old) {
+        (Some(expires), Some(too_old)) => Some(expires.min(too_old)),
+        (expires, too_old) => expires.or(too_old),
     }
 }
 
@@ -159,41 +204,91 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Hands over what the algorithm has room for: reports first, which are few.
+    /// Hands over what the algorithm has room for: receipts, answers and reports first, which are few.
     fn hand_over(&mut self, device: &mut Algorithm<'_>, scratch: &mut [u8; SCRATCH]) {
+        self.count();
+        self.acknowledge();
+        if self.told.is_twin_wanted() {
+            device.request_twin();
+        }
         if device.is_online() {
+            self.answer(device, scratch);
             self.report(device, scratch);
         }
+        self.stuck = false;
         while device.room() > 0 && self.hub.machine().client.unsent() < HIGH_WATER {
             let Some(stored) = self.next() else { return };
             let record = Record {
                 properties: &stored.properties,
                 body: &stored.body,
-                expires: stored.expires,
+                expires: worthless_at(&stored, self.outbox.bounds().age),
             };
             match device.send(stored.sequence, &record, &mut self.hub, scratch) {
                 Ok(()) => self.cursor = Some(stored.sequence),
-                Err(Refusal::Full | Refusal::NotConnected) => {
-                    self.pending = Some(stored);
+                // It is looked for again: it may expire, or make room, before there is room for it.
+                Err(Refusal::Full | Refusal::NoPacketId | Refusal::NotConnected) => {
+                    self.stuck = true;
                     return;
                 }
-                Err(_) => {
+                Err(Refusal::PacketTooLarge(_)) => {
                     self.cursor = Some(stored.sequence);
                     let reason = crate::ReasonCode::PACKET_TOO_LARGE;
                     self.lost(stored.sequence, Outcome::NotAdmitted(reason));
+                }
+                // Not the message's fault but that of the names, so it stays.
+                Err(refusal) => {
+                    let fault = Fault::new(crate::Rung::Hub, crate::Code::HubName)
+                        .detail(refusal.to_string().as_bytes());
+                    self.hub.cut();
+                    self.push(Event::Stopped(Stop::Fault(fault)));
+                    return;
                 }
             }
         }
     }
 
+    /// Acknowledges the messages that the application has taken.
+    fn acknowledge(&mut self) {
+        while let Some((qos, packet_id)) = self.told.receipt() {
+            // Without its connection a receipt is worth nothing; the hub brings the message again.
+            let acknowledged = self.hub.machine().client.acknowledge(qos, packet_id);
+            if acknowledged == Err(Refusal::Full) {
+                return self.told.keep_receipt((qos, packet_id));
+            }
+        }
+    }
+
+    /// Tells what the outbox lost by its bounds.
+    fn count(&mut self) {
+        let now = self.clock.now();
+        if now.since(self.looked) < LOOK {
+            return;
+        }
+        self.looked = now;
+        let counts = self.outbox.counts();
+        let before = std::mem::replace(&mut self.counts, counts);
+        let more = |after: u64, before: u64| after.saturating_sub(before);
+        let oldest = more(counts.dropped_oldest, before.dropped_oldest);
+        let expired = more(counts.expired, before.expired);
+        let damaged = more(counts.damaged, before.damaged);
+        if (oldest, expired, damaged) != (0, 0, 0) {
+            self.push(Event::Dropped {
+                oldest,
+                expired,
+                damaged,
+            });
+        }
+    }
+
     /// The next message of the outbox.
     fn next(&mut self) -> Option<Stored> {
-        if let Some(stored) = self.pending.take() {
-            return Some(stored);
-        }
         match self.outbox.next_after(self.cursor, unix()) {
             Ok(stored) => {
                 self.unreadable_told = false;
+                // What was left may have become too old just now.
+                if stored.is_none() && self.outbox.is_empty() {
+                    self.emptied.notify_waiters();
+                }
                 stored
             }
             Err(error) => {
@@ -205,29 +300,6 @@ impl Surroundings<'_> {
         }
     }
 
-    fn report(&mut self, device: &mut Algorithm<'_>, scratch: &mut [u8; SCRATCH]) {
-        let now = self.now();
-        let mut waiting = std::mem::take(&mut self.reports);
-        while let Some(mut report) = waiting.pop_front() {
-            if report.request.is_none() {
-                match device.report(now, &report.patch, &mut self.hub, scratch) {
-                    Ok(request) => report.request = Some(request),
-                    Err(Refusal::Full | Refusal::NotConnected) => {
-                        // The order of changes counts, so those behind wait as well.
-                        self.reports.push_back(report);
-                        break;
-                    }
-                    Err(_) => {
-                        let _ = report.answer.send(Err(ReportError::TooLarge));
-                        continue;
-                    }
-                }
-            }
-            self.reports.push_back(report);
-        }
-        self.reports.append(&mut waiting);
-    }
-
     fn climb(
         &mut self,
         device: &mut Algorithm<'_>,
@@ -237,7 +309,8 @@ impl Surroundings<'_> {
     ) -> Result<(), Fault> {
         let now = self.now();
         let attempt = device.attempt(now, &mut Entropy, scratch)?;
-        let options = self.options.attempt(&attempt);
+        let network = self.renewed.as_deref().unwrap_or(self.options);
+        let options = network.attempt(&attempt);
         self.push(Event::Climbing {
             endpoint: options.endpoint().clone(),
         });
@@ -246,7 +319,6 @@ impl Surroundings<'_> {
             Target::Hub if fresh => {
                 self.hub = Connection::new(options);
                 self.cursor = None;
-                self.pending = None;
             }
             Target::Hub => self.hub.redirect(options),
         }
@@ -278,7 +350,10 @@ impl Surroundings<'_> {
     /// The connection is gone.
     fn ended(&mut self) {
         self.active = false;
-        self.dps = None;
+        if self.dps.take().is_none() {
+            self.told.forget_receipts();
+            self.answers.clear();
+        }
     }
 
     /// Something came up from the connection.
@@ -292,21 +367,7 @@ impl Surroundings<'_> {
                     self.tell(device, &event);
                 }
             }
-            Below::Message(message) => {
-                let event = device.message(now, &message.topic, &message.payload, message.dup);
-                if let Some(event) = event {
-                    // The assignment is kept before the next attempt goes there.
-                    let assigned = matches!(event, azure::Event::Assigned { .. });
-                    let owned = Event::keep(&event, None);
-                    match event {
-                        azure::Event::Reported(reported) => self.reported(reported),
-                        _ => self.backlog.extend(owned),
-                    }
-                    if assigned {
-                        self.keep(|kept| kept.assignment = device.assignment().cloned());
-                    }
-                }
-            }
+            Below::Message(message) => self.message(device, now, &message),
             Below::Settled { packet_id, outcome } => {
                 if let Some(delivery) = device.settled(packet_id, outcome) {
                     match delivery.outcome {
@@ -331,29 +392,32 @@ impl Surroundings<'_> {
         }
     }
 
-    fn asked(
-        &mut self,
-        device: &mut Algorithm<'_>,
-        command: Option<Command>,
-        scratch: &mut [u8; SCRATCH],
-    ) {
-        match command {
-            Some(Command::Report(patch, answer)) => self.reports.push_back(Report {
-                patch,
-                answer,
-                request: None,
-            }),
-            Some(Command::RequestTwin) => device.request_twin(),
-            Some(Command::Respond(request, status, payload)) => {
-                // A call whose connection has ended can't be answered any more; the hub has told the caller.
-                let _ = device.respond(&request, status, &payload, &mut self.hub, scratch);
-            }
-            Some(Command::Stop) | None => {
-                self.leaving = true;
-                if device.leave_for_good(self.now()) {
-                    self.push(Event::Stopped(Stop::Asked));
+    fn message(&mut self, device: &mut Algorithm<'_>, now: Now, message: &Message) {
+        // What is not for the application is acknowledged at once. DPS's connection does so by itself.
+        let mut receipt: Option<Receipt> = message
+            .packet_id
+            .filter(|_| self.dps.is_none())
+            .map(|packet_id| (message.qos, packet_id));
+        let event = device.message(now, &message.topic, &message.payload, message.dup);
+        if let Some(event) = event {
+            // The assignment is kept before the next attempt goes there.
+            let assigned = matches!(event, azure::Event::Assigned { .. });
+            let owned = Event::keep(&event, None);
+            match event {
+                azure::Event::Reported(reported) => self.reported(reported),
+                azure::Event::Message { .. } => {
+                    if let Some(event) = owned {
+                        self.told.tell(event, receipt.take());
+                    }
                 }
+                _ => owned.into_iter().for_each(|event| self.push(event)),
             }
+            if assigned {
+                self.keep(|kept| kept.assignment = device.assignment().cloned());
+            }
+        }
+        if let Some(receipt) = receipt {
+            self.told.keep_receipt(receipt);
         }
     }
 
@@ -367,48 +431,26 @@ impl Surroundings<'_> {
             }
             _ => {}
         }
-        self.backlog.extend(Event::keep(event, device.assignment()));
+        if let Some(event) = Event::keep(event, device.assignment()) {
+            self.push(event);
+        }
     }
 
     /// Writes what a restart should find, if it is news.
     fn keep(&mut self, change: impl FnOnce(&mut Kept)) {
         let before = self.kept.clone();
         change(&mut self.kept);
-        if let Some(folder) = self
-            .options
-            .state
-            .as_deref()
-            .filter(|_| before != self.kept)
-        {
-            // Without it the next start takes longer, no more.
-            let _ = self.kept.write(folder, &self.options.entry);
-        }
-    }
-
-    fn reported(&mut self, reported: Reported) {
-        let Some(at) = self
-            .reports
-            .iter()
-            .position(|report| report.request == Some(reported.request))
-        else {
+        let Some(folder) = self.options.state.as_deref() else {
             return;
         };
-        let answer = match reported.outcome {
-            Ok(version) => Ok(version),
-            Err((0, _)) => {
-                // No answer: it is asked again. Reported properties are a state, so twice is as good as once.
-                if let Some(report) = self.reports.get_mut(at) {
-                    report.request = None;
-                }
-                return;
-            }
-            Err((status, message)) => Err(ReportError::Refused {
-                status,
-                message: message.as_str().to_owned(),
-            }),
-        };
-        if let Some(report) = self.reports.remove(at) {
-            let _ = report.answer.send(answer);
+        if before == self.kept && !self.unkept {
+            return;
+        }
+        let written = self.kept.write(folder, &self.options.entry);
+        let told = std::mem::replace(&mut self.unkept, written.is_err());
+        if let Some(error) = written.err().filter(|_| !told) {
+            // Without it the next start takes longer, no more.
+            self.push(Event::NotKept(format!("{}: {error}", folder.display())));
         }
     }
 
@@ -431,30 +473,11 @@ impl Surroundings<'_> {
     }
 
     fn push(&mut self, event: Event) {
-        self.backlog.push_back(event);
-    }
-
-    /// Hands events to the application, as far as it has room. False: the last one was told.
-    fn flush(&mut self) -> bool {
-        while let Some(event) = self.backlog.pop_front() {
-            let last = matches!(event, Event::Stopped(_));
-            if last {
-                self.emptied.notify_waiters();
-            }
-            match self.told.try_send(event) {
-                // The application may do without events.
-                Ok(()) | Err(TrySendError::Closed(_)) if last => return false,
-                Ok(()) | Err(TrySendError::Closed(_)) => {}
-                Err(TrySendError::Full(event)) => {
-                    self.backlog.push_front(event);
-                    break;
-                }
-            }
+        if matches!(event, Event::Stopped(_)) {
+            self.over = true;
+            self.emptied.notify_waiters();
         }
-        // Until there is room nothing is read: the hub feels the back-pressure.
-        let full = !self.backlog.is_empty();
-        self.hub.machine().client.pause(full);
-        true
+        self.told.tell(event, None);
     }
 
     async fn wait(
@@ -473,12 +496,11 @@ impl Surroundings<'_> {
         let line = self.dps.as_mut().unwrap_or(&mut self.hub);
         tokio::select! {
             biased;
+            () = self.stopping.notified(), if !self.leaving => Woken::Stop,
+            command = asked.recv(), if !self.leaving => Woken::Asked(command),
             event = line.next(), if self.active => Woken::Below(event),
-            command = asked.recv(), if !self.leaving && self.reports.len() < MOST_REPORTS => {
-                Woken::Asked(command)
-            }
-            _ = self.told.reserve(), if !self.backlog.is_empty() => Woken::Look,
-            () = self.outbox.changed(), if room && self.pending.is_none() => Woken::Look,
+            () = self.told.taken() => Woken::Look,
+            () = self.outbox.changed(), if room && !self.stuck => Woken::Look,
             () = timer => Woken::Look,
         }
     }

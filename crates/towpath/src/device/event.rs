@@ -52,7 +52,8 @@ pub enum Event {
         /// The version of the reported properties.
         reported_version: u64,
     },
-    /// Desired properties were changed; each version comes once, in order.
+    /// Desired properties were changed; each version comes once, in order. To an application that does not read for
+    /// long the whole twin comes instead.
     Desired {
         /// The changes as a JSON object, `$version` in it.
         patch: Vec<u8>,
@@ -61,7 +62,8 @@ pub enum Event {
     },
     /// The hub calls a method; [`Device::respond`](super::Device::respond) answers.
     Method(Call),
-    /// A cloud-to-device message, or one for a module's input.
+    /// A cloud-to-device message, or one for a module's input. That it was taken from [`Events`](super::Events) is what
+    /// completes it at the hub; one that was not taken when the connection ends comes again.
     Message(Devicebound),
     /// Telemetry ended otherwise than in the hub: it expired, or the hub's limits don't admit it.
     Lost {
@@ -70,6 +72,20 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
+    /// The outbox lost telemetry by its own bounds, since it was told last.
+    Dropped {
+        /// Messages that made room for newer ones.
+        oldest: u64,
+        /// Messages that became too old, or passed their own time, before they were sent.
+        expired: u64,
+        /// Messages whose checksum was wrong.
+        damaged: u64,
+    },
+    /// What a restart should find could not be written: the folder, and what the system says. It is tried again with
+    /// the next change.
+    NotKept(String),
+    /// So many events were left out before this one, because the application did not read.
+    Missed(u64),
     /// The path broke.
     Disconnected {
         /// Where and why.
@@ -146,6 +162,8 @@ pub enum ReportError {
     },
     /// The patch can't be sent.
     TooLarge,
+    /// Too many changes wait already.
+    TooMany,
     /// The device has stopped.
     Stopped,
 }
@@ -173,6 +191,9 @@ impl fmt::Display for ReportError {
             Self::TooLarge => {
                 f.write_str("the reported properties are larger than a packet may be")
             }
+            Self::TooMany => f.write_str(
+                "64 changes of reported properties wait for the hub already; wait for their answers",
+            ),
             Self::Stopped => f.write_str("the device has stopped"),
         }
     }

@@ -6,11 +6,13 @@
 //! here are the sockets, the clocks and the files.
 //!
 //! - `options.rs`: what is decided
-//! - `drive.rs`: the task
+//! - `drive.rs`, `drive/asked.rs`: the task, and what it is asked for
 //! - `line.rs`: the connection as the algorithm sees it
-//! - `event.rs`: what is told
+//! - `event.rs`, `queue.rs`: what is told, and how it waits
 //! - `kept.rs`: what a restart finds again
 //! - `fetch.rs`, `slot.rs`: where firmware comes from, and the files it lies in
+//! - `updater.rs`: firmware updates beside a running device
+//! - `provision.rs`: one registration with the provisioning service, such as for a new certificate
 //! - `certificate.rs`: the request for a new certificate, and its installation
 
 #[cfg(feature = "openssl")]
@@ -21,7 +23,10 @@ mod fetch;
 mod kept;
 mod line;
 mod options;
+mod provision;
+mod queue;
 mod slot;
+mod updater;
 
 use std::sync::Arc;
 
@@ -33,7 +38,9 @@ pub use self::{
     fetch::Images,
     kept::Kept,
     options::{Credential, Entry, Module, Options},
+    provision::{Registered, provision},
     slot::{FileSlot, keep_record, read_record},
+    updater::{Jobs, Notice, RootKey, Updater, Updates, Version},
 };
 use crate::{
     Error,
@@ -44,8 +51,8 @@ pub use towpath_azure::{
     self as azure, Fleet, Key, KeyError, Ports, Transport, Transports, Wants, bag, dps, pnp, update,
 };
 
-/// Events that wait for the application before the device stops reading.
-const MOST_WAITING: usize = 256;
+/// The hub's limit for a message, its properties in it: 256 KB.
+const MOST_MESSAGE: usize = 262_144;
 
 /// Commands that wait for the task.
 const MOST_COMMANDS: usize = 64;
@@ -55,7 +62,7 @@ enum Command {
     Report(Vec<u8>, oneshot::Sender<Result<u64, ReportError>>),
     RequestTwin,
     Respond(towpath_azure::hub::RequestId, u32, Vec<u8>),
-    Stop,
+    Reconnect(Box<Options>),
 }
 
 /// Telemetry.
@@ -93,16 +100,20 @@ pub struct Device {
     outbox: Outbox,
     /// The outbox became empty, or the device stopped.
     emptied: Arc<Notify>,
+    stopping: Arc<Notify>,
+    /// How long the properties of a message may be, encoded.
+    most_properties: usize,
 }
 
-/// The events of a device, in order.
+/// The events of a device, in order. An application need not read them; the device goes on. What waits is bounded: the
+/// oldest are left out, and counted in [`Event::Missed`].
 #[derive(Debug)]
-pub struct Events(mpsc::Receiver<Event>);
+pub struct Events(queue::Listener);
 
 impl Events {
     /// The next event; `None` after [`Event::Stopped`]. May be dropped at any point.
     pub async fn next(&mut self) -> Option<Event> {
-        self.0.recv().await
+        self.0.next().await
     }
 }
 
@@ -114,19 +125,24 @@ impl Device {
     pub fn spawn(options: Options, outbox: Outbox) -> Result<(Self, Events), Error> {
         options.check()?;
         let (commands, asked) = mpsc::channel(MOST_COMMANDS);
-        let (told, events) = mpsc::channel(MOST_WAITING);
+        let (told, events) = queue::queue();
         let emptied = Arc::new(Notify::new());
+        let stopping = Arc::new(Notify::new());
+        let most_properties = options.most_properties();
         tokio::spawn(drive::drive(
             options,
             outbox.clone(),
             asked,
             told,
             Arc::clone(&emptied),
+            Arc::clone(&stopping),
         ));
         let device = Self {
             commands,
             outbox,
             emptied,
+            stopping,
+            most_properties,
         };
         Ok((device, Events(events)))
     }
@@ -135,9 +151,20 @@ impl Device {
     /// outbox has one. The hub gets it as soon as the path allows, at least once, in order.
     ///
     /// # Errors
-    /// Why the outbox does not take it.
+    /// Why the outbox does not take it; [`outbox::Error::NotForHub`] if the hub would not: it takes 262,144 bytes,
+    /// properties and body, and somewhat less than 2 KB of encoded properties.
     pub async fn send(&self, telemetry: &Telemetry<'_>) -> Result<u64, outbox::Error> {
         let properties = telemetry.bag.to_string();
+        let whole = properties.len().saturating_add(telemetry.body.len());
+        for (bytes, bound) in [
+            (properties.len(), self.most_properties),
+            (whole, MOST_MESSAGE),
+        ] {
+            if bytes > bound {
+                let (bytes, bound) = (bytes as u64, bound as u64);
+                return Err(outbox::Error::NotForHub { bytes, bound });
+            }
+        }
         self.outbox
             .push(
                 drive::unix(),
@@ -175,10 +202,17 @@ impl Device {
     }
 
     /// Answers a method with a status and JSON, which may be empty. An answer to a call whose connection has ended is
-    /// dropped: the hub has told the caller.
+    /// dropped: the hub has told the caller. One that finds no room waits; of more than 64 the oldest is dropped.
     pub async fn respond(&self, call: &Call, status: u32, payload: impl Into<Vec<u8>>) {
         let answer = Command::Respond(call.request.clone(), status, payload.into());
         let _ = self.commands.send(answer).await;
+    }
+
+    /// Leaves the connection and comes back with the network and the TLS settings of these options, such as a new
+    /// certificate, after messages under way are acknowledged. The rest of the options does not count.
+    pub async fn reconnect(&self, options: &Options) {
+        let options = Box::new(options.clone());
+        let _ = self.commands.send(Command::Reconnect(options)).await;
     }
 
     /// Waits until the hub has acknowledged everything that is in the outbox. False: the device stopped before.
@@ -200,6 +234,6 @@ impl Device {
 
     /// Says farewell after messages under way are acknowledged. [`Event::Stopped`] follows.
     pub async fn stop(&self) {
-        let _ = self.commands.send(Command::Stop).await;
+        self.stopping.notify_one();
     }
 }

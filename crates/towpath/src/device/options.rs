@@ -1,9 +1,9 @@
 //! What is decided about a device beforehand, as values of its own.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 use towpath_azure::{
-    Attempt, Fleet, Key, Ports, Proof, Settings, Target, Transport, Transports, Wants,
+    Attempt, Fleet, Key, Ports, Proof, SCRATCH, Settings, Target, Transport, Transports, Wants,
 };
 use towpath_proto::{mqtt::Version, tls::Renegotiation};
 
@@ -163,11 +163,10 @@ impl Options {
     /// Looks for what can't be.
     pub(super) fn check(&self) -> Result<(), Error> {
         let wrong = |why: &str| Err(Error::Url { why: why.into() });
-        let named = |text: &str| !text.is_empty() && text.len() <= 128;
         match &self.entry {
-            Entry::Hub { hub, device_id } if !named(hub) || !named(device_id) => {
+            Entry::Hub { hub, device_id } if !is_host(hub) || !is_identifier(device_id) => {
                 return wrong(
-                    "the hub's host name and the device's identifier have 1 to 128 bytes",
+                    "the hub's host name and the device's identifier have 1 to 128 bytes, without control characters, + # /",
                 );
             }
             Entry::Dps {
@@ -175,20 +174,48 @@ impl Options {
                 scope,
                 registration_id,
                 ..
-            } if !named(host) || !named(scope) || !named(registration_id) => {
+            } if !is_host(host) || !is_identifier(scope) || !is_identifier(registration_id) => {
                 return wrong(
-                    "the provisioning service's host name, the ID scope and the registration ID have 1 to 128 bytes",
+                    "the provisioning service's host name, the ID scope and the registration ID have 1 to 128 bytes, \
+                     without control characters, + # /",
                 );
             }
             Entry::Hub { .. } | Entry::Dps { .. } => {}
         }
+        if self
+            .module
+            .as_ref()
+            .is_some_and(|module| !is_identifier(&module.0))
+        {
+            return wrong(
+                "the module's identifier has 1 to 128 bytes, without control characters, + # /",
+            );
+        }
         if matches!(self.credential, Credential::Certificate) && !self.network.has_identity() {
             return wrong("a device that proves itself by a certificate needs one, with its key");
         }
-        if self.keep_alive > 1177 {
-            return wrong("the hub allows a keep-alive of at most 1177 seconds");
+        if !(1..=1177).contains(&self.keep_alive) {
+            return wrong("the hub allows a keep-alive of 1 to 1177 seconds");
+        }
+        if !TOKEN_LIFE.contains(&self.token_life) {
+            return wrong("a token lives for 60 seconds to 365 days");
         }
         Ok(())
+    }
+
+    /// How long the encoded properties of a message may be, so that its topic fits the memory for it.
+    pub(super) fn most_properties(&self) -> usize {
+        let device = match &self.entry {
+            Entry::Hub { device_id, .. } => device_id.len(),
+            // The service may assign another identifier than the registration's.
+            Entry::Dps { .. } => 128,
+        };
+        let module = self
+            .module
+            .as_ref()
+            .map_or(0, |module| "/modules/".len() + module.0.len());
+        let names = "devices//messages/events/".len() + device + module;
+        SCRATCH.saturating_sub(names)
     }
 
     /// The same for the algorithm, which lends.
@@ -258,7 +285,9 @@ impl Options {
             .clean_start(attempt.clean_session)
             .pipeline(attempt.pipeline)
             .reconnect(Reconnect::Never)
-            .report_settled(true);
+            .report_settled(true)
+            // A message is acknowledged when the application has it.
+            .manual_acks(attempt.target == Target::Hub);
         options.endpoint = endpoint;
         options = match attempt.password {
             Some(password) => options.credentials(attempt.user_name, password),
@@ -287,6 +316,21 @@ impl Options {
             }
         })
     }
+}
+
+/// How long a token may live.
+const TOKEN_LIFE: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(365 * 24 * 3600);
+
+/// Whether it can stand for a host.
+fn is_host(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && !text.contains(|c: char| c.is_control() || c == ' ')
+}
+
+/// Whether it can be a level of a topic.
+fn is_identifier(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && !text.contains(|c: char| c.is_control() || matches!(c, '+' | '#' | '/'))
 }
 
 /// A server that is replaced before the first attempt.

@@ -2,11 +2,13 @@
 //!
 //! Takes in an image piece by piece; gives out one file that is whole. Three files lie next to each other: `image` (whole
 //! and checked, for the program), `image.part` (on its way) and `image.slot` (what is known about both). The last is
-//! written anew and renamed, so that it is always whole; what it says about the others was on disk before.
+//! written anew and renamed, so that it is always whole; what it says about the others was on disk before. A fourth,
+//! `image.lock`, keeps a second process away on Linux.
 //!
 //! The program that installs is run by whoever drives the agent at [`Step::Restart`](towpath_azure::update::Step::Restart):
-//! [`applied`](FileSlot::applied), the program, and [`failed`](FileSlot::failed) if it fails. After the start that
-//! follows, the image is on probation until the agent confirms it.
+//! [`applying`](FileSlot::applying), the program, then [`applied`](FileSlot::applied), or [`failed`](FileSlot::failed) if
+//! it fails. A program that the power interrupted is run again. After the start that follows its success, the image is on
+//! probation until the agent confirms it.
 
 use std::{
     ffi::OsString,
@@ -21,6 +23,9 @@ use towpath_azure::update::{Checked, Image, Kept, RECORD, Running, Slot, Validat
 /// After so many bytes what was written is put on disk, and counts after a cut of power.
 const SYNC: u64 = 1 << 20;
 
+/// How often the program that installs is begun without coming to its end, before the image counts as one that failed.
+const TRIES: u8 = 3;
+
 /// A slot in files.
 #[derive(Debug)]
 pub struct FileSlot {
@@ -29,6 +34,7 @@ pub struct FileSlot {
     part: Option<File>,
     written: u64,
     state: State,
+    _lock: Lock,
 }
 
 /// What the file `image.slot` says.
@@ -39,6 +45,8 @@ struct State {
     /// The version of the image that is whole.
     version: String,
     phase: Phase,
+    /// How often the program that installs was begun.
+    tries: u8,
     /// The version that was confirmed last.
     installed: String,
 }
@@ -48,13 +56,16 @@ enum Phase {
     #[default]
     Confirmed,
     Marked,
+    /// The program that installs runs, or was interrupted.
+    Applying,
     Applied,
     Failed,
 }
 
-const PHASES: [(Phase, &str); 4] = [
+const PHASES: [(Phase, &str); 5] = [
     (Phase::Confirmed, "confirmed"),
     (Phase::Marked, "marked"),
+    (Phase::Applying, "applying"),
     (Phase::Applied, "applied"),
     (Phase::Failed, "failed"),
 ];
@@ -63,9 +74,10 @@ impl FileSlot {
     /// A slot whose image is to lie at `path`, of at most `capacity` bytes. The folder has to be there.
     ///
     /// # Errors
-    /// If the files can't be read.
+    /// If the files can't be read; of the kind `WouldBlock`, if another process or another `FileSlot` has them.
     pub fn open(path: impl Into<PathBuf>, capacity: u64) -> io::Result<Self> {
         let path = path.into();
+        let lock = lock(&beside(&path, "lock"))?;
         let state = match fs::read_to_string(beside(&path, "slot")) {
             Ok(text) => State::parse(&text).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),
@@ -77,6 +89,7 @@ impl FileSlot {
             part: None,
             written: 0,
             state,
+            _lock: lock,
         })
     }
 
@@ -96,10 +109,28 @@ impl FileSlot {
         (!version.is_empty()).then_some(version)
     }
 
-    /// The program that installs the image is about to run: from now on what runs is on probation.
+    /// The version of the image that was marked for boot last; empty if there was none.
+    #[must_use]
+    pub fn marked_version(&self) -> &str {
+        &self.state.version
+    }
+
+    /// The program that installs the image is about to run. If it does not come to its end, because of a cut of power, it
+    /// is to be run again: [`Running::Applying`].
     ///
     /// # Errors
     /// If that can't be kept; then the program must not run.
+    pub fn applying(&mut self) -> io::Result<()> {
+        let mut state = self.state.clone();
+        state.phase = Phase::Applying;
+        state.tries = state.tries.saturating_add(1);
+        self.keep(state)
+    }
+
+    /// The program has installed the image: from now on what runs is on probation.
+    ///
+    /// # Errors
+    /// If that can't be kept; then the program is run again.
     pub fn applied(&mut self) -> io::Result<()> {
         self.enter(Phase::Applied)
     }
@@ -112,9 +143,18 @@ impl FileSlot {
         self.enter(Phase::Failed)
     }
 
+    /// The program did not come to its end: it is for the next start.
+    ///
+    /// # Errors
+    /// If that can't be kept.
+    pub fn deferred(&mut self) -> io::Result<()> {
+        self.enter(Phase::Marked)
+    }
+
     fn enter(&mut self, phase: Phase) -> io::Result<()> {
         let mut state = self.state.clone();
         state.phase = phase;
+        state.tries = 0;
         if phase == Phase::Confirmed {
             state.installed.clone_from(&state.version);
         }
@@ -186,6 +226,11 @@ impl Slot for FileSlot {
         self.part = None;
         let mut state = self.state.clone();
         state.part = Some((image.clone(), 0));
+        if matches!(state.phase, Phase::Failed | Phase::Applying) {
+            // What failed is over; a new image takes its place.
+            state.phase = Phase::Confirmed;
+            state.tries = 0;
+        }
         self.keep(state)?;
         let path = beside(&self.path, "part");
         let file = options()
@@ -230,11 +275,13 @@ impl Slot for FileSlot {
         state.part = None;
         image.version().clone_into(&mut state.version);
         state.phase = Phase::Marked;
+        state.tries = 0;
         self.keep(state)
     }
 
     async fn confirm(&mut self) -> io::Result<()> {
-        if self.state.phase == Phase::Applied {
+        // A program that restarts the machine itself never comes to its end: the version that runs then proves it.
+        if matches!(self.state.phase, Phase::Applied | Phase::Applying) {
             self.enter(Phase::Confirmed)?;
         }
         Ok(())
@@ -244,8 +291,9 @@ impl Slot for FileSlot {
         Ok(match self.state.phase {
             Phase::Confirmed => Running::Confirmed,
             Phase::Marked => Running::Pending,
+            Phase::Applying if self.state.tries < TRIES => Running::Applying,
             Phase::Applied => Running::Testing,
-            Phase::Failed => Running::RolledBack,
+            Phase::Applying | Phase::Failed => Running::RolledBack,
         })
     }
 }
@@ -271,8 +319,8 @@ impl State {
         let phase = phase.map_or("", |(_, name)| name);
         let _ = writeln!(
             text,
-            "phase={phase}\nversion={}\ninstalled={}",
-            self.version, self.installed
+            "phase={phase}\ntries={}\nversion={}\ninstalled={}",
+            self.tries, self.version, self.installed
         );
         if let Some((image, on_disk)) = &self.part {
             let tag: String = image.tag.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -311,6 +359,9 @@ impl State {
         Some(Self {
             part,
             phase,
+            tries: value("tries")
+                .and_then(|tries| tries.parse().ok())
+                .unwrap_or(0),
             version: value("version")?.to_owned(),
             installed: value("installed")?.to_owned(),
         })
@@ -331,6 +382,36 @@ fn options() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// What keeps other processes away for as long as it lives.
+#[cfg(target_os = "linux")]
+type Lock = nix::fcntl::Flock<File>;
+#[cfg(not(target_os = "linux"))]
+type Lock = ();
+
+#[cfg(target_os = "linux")]
+fn lock(path: &Path) -> io::Result<Lock> {
+    let file = options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    let how = nix::fcntl::FlockArg::LockExclusiveNonblock;
+    nix::fcntl::Flock::lock(file, how).map_err(|(_, error)| {
+        let error = io::Error::from(error);
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let why = "another process updates by the same slot; end it, or give one of them another slot";
+            return io::Error::new(error.kind(), why);
+        }
+        error
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Linux")]
+fn lock(_: &Path) -> io::Result<Lock> {
+    Ok(())
 }
 
 /// Writes a file whole: the old one is there until the new one is.
@@ -358,3 +439,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "slot/tests.rs"]
+mod tests;

@@ -36,6 +36,8 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Disk {
     shared: Arc<Shared>,
+    /// Whose push is next. A semaphore alone lets a later one pass those that waited for room and were just woken.
+    turn: tokio::sync::Mutex<()>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -62,6 +64,7 @@ struct State {
     since: Option<Instant>,
     /// What went wrong last: the file is to be opened anew.
     trouble: Option<Error>,
+    failed: Option<Failed>,
     /// No more pushes.
     closing: bool,
     /// The writer has ended.
@@ -74,8 +77,20 @@ struct Ending<'s>(&'s Shared);
 
 struct Push {
     arrival: Arrival,
-    answer: oneshot::Sender<Result<u64, Error>>,
+    answer: oneshot::Sender<(Result<u64, Error>, Unread)>,
     _room: OwnedSemaphorePermit,
+}
+
+/// With an answer that says that writing failed: as long as it is not read, its caller may yet push what must not
+/// come before.
+type Unread = Option<Arc<()>>;
+
+/// The last time that writing failed.
+struct Failed {
+    /// Which time that was.
+    time: u64,
+    error: Error,
+    unread: Arc<()>,
 }
 
 impl fmt::Debug for Shared {
@@ -113,6 +128,7 @@ impl Disk {
                 leaving: Leaving::new(),
                 since: None,
                 trouble: None,
+                failed: None,
                 closing: false,
                 ended: false,
                 closed: Vec::new(),
@@ -129,6 +145,7 @@ impl Disk {
             })?;
         Ok(Self {
             shared,
+            turn: tokio::sync::Mutex::new(()),
             writer: Mutex::new(Some(writer)),
         })
     }
@@ -136,6 +153,8 @@ impl Disk {
     pub(super) async fn push(&self, arrival: Arrival) -> Result<u64, Error> {
         let size = arrival.properties.len().saturating_add(arrival.body.len());
         let size = u32::try_from(size).unwrap_or(WAITING).clamp(LEAST, WAITING);
+        let begun = self.shared.state().begin()?;
+        let turn = self.turn.lock().await;
         let room = Arc::clone(&self.shared.room).acquire_many_owned(size).await;
         let room = room.map_err(|_| Error::Closed)?;
         let (answer, told) = oneshot::channel();
@@ -144,14 +163,21 @@ impl Disk {
             if state.closing {
                 return Err(Error::Closed);
             }
+            if let Some(error) = state.would_pass(begun) {
+                return Err(error);
+            }
             state.queue.push_back(Push {
                 arrival,
                 answer,
                 _room: room,
             });
         }
+        drop(turn);
         self.shared.wake.notify_one();
-        told.await.unwrap_or(Err(Error::Closed))
+        // A caller that polls once, to take its place, has not read the answer with that.
+        tokio::task::yield_now().await;
+        let told = told.await;
+        told.map_or(Err(Error::Closed), |(result, _unread)| result)
     }
 
     pub(super) fn next_after(
@@ -272,6 +298,46 @@ impl Disk {
 }
 
 impl State {
+    /// How often writing has failed.
+    fn failures(&self) -> u64 {
+        self.failed.as_ref().map_or(0, |failed| failed.time)
+    }
+
+    /// A push begins: how often writing has failed before. An error while one that came before it failed, and its
+    /// caller does not know yet.
+    fn begin(&self) -> Result<u64, Error> {
+        match &self.failed {
+            Some(failed) if Arc::strong_count(&failed.unread) > 1 => Err(failed.error.clone()),
+            _ => Ok(self.failures()),
+        }
+    }
+
+    /// Why a push that began after so many failures can't be taken: one that came before it failed meanwhile. It fails
+    /// with that, and so do those behind it.
+    fn would_pass(&mut self, begun: u64) -> Option<Error> {
+        let failed = self.failed.as_mut().filter(|failed| failed.time != begun)?;
+        failed.time = failed.time.saturating_add(1);
+        Some(failed.error.clone())
+    }
+
+    /// Writing failed for these, and with them for all that came after.
+    fn fail(&mut self, pushes: VecDeque<Push>, error: &Error) {
+        if pushes.is_empty() && self.queue.is_empty() {
+            return;
+        }
+        let unread = Arc::new(());
+        for push in pushes.into_iter().chain(mem::take(&mut self.queue)) {
+            let answer = (Err(error.clone()), Some(Arc::clone(&unread)));
+            // Whoever gave up waiting reads no answer, and drops it here.
+            let _ = push.answer.send(answer);
+        }
+        self.failed = Some(Failed {
+            time: self.failures().saturating_add(1),
+            error: error.clone(),
+            unread,
+        });
+    }
+
     /// Whether the row is in the file. Almost always the part in memory knows.
     fn holds(&self, sequence: u64) -> bool {
         let known = self.window.holds(sequence);
@@ -357,14 +423,12 @@ impl Shared {
             Ok(answers) => {
                 for (push, answer) in pushes.into_iter().zip(answers) {
                     // Whoever gave up waiting finds the message in the outbox.
-                    let _ = push.answer.send(answer);
+                    let _ = push.answer.send((answer, None));
                 }
             }
             Err(error) => {
-                for push in pushes {
-                    let _ = push.answer.send(Err(error.clone()));
-                }
                 let mut state = self.state();
+                state.fail(pushes, &error);
                 state.trouble = Some(error);
                 // Removals are tried again, when the file may be better.
                 state.since = (!ending).then(Instant::now);
@@ -389,9 +453,6 @@ impl Shared {
             // It may have been read into the window since it was to leave.
             state.window.take_out(*sequence);
         }
-        for sequence in done.gone {
-            state.window.take_out(sequence);
-        }
         let mut before = last;
         let mut answers = Vec::new();
         for answer in done.answers {
@@ -403,6 +464,10 @@ impl Shared {
                 }
                 Err(refused) => Err(Error::refused(refused, &self.bounds)),
             });
+        }
+        // Among them may be some of this very group, displaced by those behind them.
+        for sequence in done.gone {
+            state.window.take_out(sequence);
         }
         drop(state);
         if before > last {

@@ -78,6 +78,13 @@ pub enum Error {
         /// [`Bounds::bytes`].
         bound: u64,
     },
+    /// The hub that the message is for would not take it.
+    NotForHub {
+        /// What it takes with its properties.
+        bytes: u64,
+        /// What the hub takes.
+        bound: u64,
+    },
     /// Another process, or another [`Outbox`] of this one, has the file.
     InUse {
         /// The file.
@@ -108,6 +115,11 @@ impl fmt::Display for Error {
                 f,
                 "the outbox is full ({bound} bytes) and refuses what is new; the message was not taken. Enlarge it, \
                  or let the oldest make room"
+            ),
+            Self::NotForHub { bytes, bound } => write!(
+                f,
+                "the message has {bytes} bytes with its properties, and the hub takes {bound}; it was not taken. Send \
+                 it in parts, or upload it as a file"
             ),
             Self::TooLarge {
                 bytes: u64::MAX, ..
@@ -270,6 +282,12 @@ impl Outbox {
     /// Waits until something was pushed. A push since the last time counts; of several that wait, one is told.
     pub async fn changed(&self) {
         self.0.changed.notified().await;
+    }
+
+    /// The bounds it was opened with.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.0.bounds
     }
 
     /// What became of the messages since the outbox was made, restarts included.

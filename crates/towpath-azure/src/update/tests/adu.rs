@@ -213,6 +213,32 @@ fn an_image_that_does_not_work_is_rolled_back_and_reported() {
 }
 
 #[test]
+fn an_installation_that_was_interrupted_is_done_again_unless_the_new_version_runs() {
+    let mut bench = Bench::new();
+    bench.world.desired = bench
+        .service
+        .deploy("w1", &manifest("2.0", &image(1000)), URL);
+    let roots = bench.roots;
+    assert_eq!(
+        bench.world.live(|version| settings(version, roots)),
+        power::End::Restart
+    );
+    let record = bench.world.record.unwrap();
+    let begin = |version| Agent::new(settings(version, roots), Some(&record), Running::Applying);
+    let mut agent = begin("1.0");
+    agent.kept();
+    assert_eq!(agent.outcome(), None, "no success yet");
+    assert_eq!(agent.poll(at(0)), Step::Restart);
+    let mut agent = begin("2.0");
+    assert_eq!(agent.outcome(), None, "on probation");
+    assert!(matches!(agent.poll(at(0)), Step::Wait(_)));
+    agent.twin(at(0), b"{}", 1, &OpenSsl, &mut []);
+    assert_eq!(agent.poll(at(0)), Step::Confirm);
+    agent.confirmed(true);
+    assert_eq!(agent.outcome(), Some(Ok(())));
+}
+
+#[test]
 fn what_is_signed_wrongly_is_refused() {
     let (mut bench, other) = (Bench::new(), Service::new());
     let good = manifest("2.0", &image(1000));
@@ -267,6 +293,16 @@ fn manifests_that_do_not_fit_are_refused() {
             Refused::VersionOrder,
         ),
         (with("/updateId/name", json!(7)), Refused::Incomplete),
+        // Its versions have no order with those of what runs: an older one could be smuggled in.
+        (
+            with("/updateId/name", json!("Kettle")),
+            Refused::OtherUpdate,
+        ),
+        (with("/updateId/provider", json!("")), Refused::OtherUpdate),
+        (
+            with("/updateId/version", json!("2.0\nphase=confirmed")),
+            Refused::Incomplete,
+        ),
         (with("/updateId", json!(null)), Refused::Incomplete),
         (
             with("/compatibility/0/model", json!("Kettle")),

@@ -56,6 +56,30 @@ fn what_broke_goes_on_where_it_ended() {
 }
 
 #[test]
+fn parts_without_a_hash_count_only_if_the_server_vouches_for_them() {
+    let part = |from: usize, text: &str, tag: &str| {
+        let to = from + text.len() - 1;
+        let length = text.len();
+        format!(
+            "HTTP/1.1 206 Part\r\nContent-Range: bytes {from}-{to}/6\r\nContent-Length: {length}\r\n{tag}\r\n{text}"
+        )
+        .into_bytes()
+    };
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nABCDEF".to_vec();
+    for tags in [["", ""], ["ETag: \"1\"\r\n", ""], ["", "ETag: \"1\"\r\n"]] {
+        let (mut slot, mut server) = (Flash::default(), Server::new(URL, b""));
+        server.answers = std::vec![
+            part(0, "abc", tags[0]),
+            part(3, "DEF", tags[1]),
+            whole.clone()
+        ];
+        fetch(&blind_job(Some(3)), &mut slot, &mut server).unwrap();
+        assert_eq!(slot.bytes, b"ABCDEF", "no mixture");
+        assert_eq!(server.asked[2], URL, "all of it at once");
+    }
+}
+
+#[test]
 fn a_server_without_ranges_sends_all_of_it_again() {
     let image = image(1000);
     let (mut slot, mut server) = (Flash::default(), Server::new(URL, &image));

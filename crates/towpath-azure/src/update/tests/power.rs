@@ -87,7 +87,7 @@ impl World {
                 (self.boots, self.version) = self.old.take().unwrap();
                 self.flash.running = Running::RolledBack;
             }
-            Running::RolledBack | Running::Confirmed => (),
+            Running::RolledBack | Running::Confirmed | Running::Applying => (),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
+use towpath_proto::tls::is_key_uri;
+
 use super::{DeviceConfig, Hub, Keys, Provisioning, Telemetry, Update, UpdateKind, read::missing};
 use crate::{
     Error,
@@ -125,6 +127,25 @@ impl DeviceConfig {
         if self.connection.tls.cert.is_none() {
             return Err(by_dps.wrong("there is no certificate in [tls] that could be renewed"));
         }
+        let tls = &self.connection.tls;
+        let Some(key) = &tls.key else {
+            return Ok(());
+        };
+        if is_key_uri(key.value().as_os_str().as_encoded_bytes()) {
+            return Err(key.wrong(
+                "[renewal] by_dps = true makes a new key, which a token can't be given: name a file here, or renew the \
+                 certificate by other means",
+            ));
+        }
+        if tls
+            .cert
+            .as_ref()
+            .is_some_and(|cert| cert.value() == key.value())
+        {
+            return Err(key.wrong(
+                "[renewal] by_dps = true needs certificate and key in files of their own, because it replaces each",
+            ));
+        }
         Ok(())
     }
 }
@@ -245,10 +266,15 @@ impl Update {
             }
             _ => {}
         }
+        if self.apply.is_none() {
+            return Err(at.wrong("apply is missing: the program that installs an image"));
+        }
         if *kind.value() == UpdateKind::Adu {
             for (given, name) in [
                 (self.manufacturer.is_some(), "manufacturer"),
                 (self.model.is_some(), "model"),
+                (self.provider.is_some(), "provider"),
+                (self.name.is_some(), "name"),
                 (self.roots.is_some(), "roots"),
             ] {
                 if !given {
@@ -262,7 +288,11 @@ impl Update {
         given(
             &self.roots,
             "jobs of kind \"fota\" are not signed; leave this out",
-        )
+        )?;
+        let why = "jobs of kind \"fota\" do not say this; leave it out";
+        given(&self.provider, why)?;
+        given(&self.name, why)?;
+        given(&self.handlers, why)
     }
 }
 

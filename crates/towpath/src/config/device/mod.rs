@@ -69,13 +69,19 @@
 //! version_file = "version"
 //! manufacturer = "Contoso"
 //! model = "Meter"
+//! provider = "Contoso"          # of the updates that are installed; others are refused
+//! name = "Meter"                # of the updates that are installed
+//! handlers = "microsoft/swupdate:1" # of the steps in updates that apply does; or a list
 //! roots = "roots.json"          # the keys that sign updates
+//! limit = 1073741824            # bytes of the largest image
+//! downgrade = false             # true: older versions are installed, too
 //! apply = ["./install"]         # gets the image's path as its last argument
 //! confirm = ["./self-test"]     # after the restart; status 0: the new image stays
 //! timeout = 600                 # seconds for each of the two
+//! restart = true                # after apply the device ends with status 4, to be started anew; false: it goes on
 //!
 //! [renewal]
-//! warn_days = 30                # before the certificate ends
+//! warn_days = 30                # before the certificate ends; 7 with by_dps
 //! by_dps = false                # true: a new one is asked for
 //! ```
 //!
@@ -337,14 +343,26 @@ pub struct Update {
     pub manufacturer: Given<String>,
     /// Its model.
     pub model: Given<String>,
+    /// Who makes the updates.
+    pub provider: Given<String>,
+    /// What the updates are called.
+    pub name: Given<String>,
+    /// The handlers of the steps that `apply` does.
+    pub handlers: Given<Vec<String>>,
     /// A file with the keys that sign updates.
     pub roots: Given<PathBuf>,
+    /// Bytes of the largest image.
+    pub limit: Given<u64>,
+    /// Whether older versions are installed, too.
+    pub downgrade: Given<bool>,
     /// The program that installs an image.
     pub apply: Given<Program>,
     /// The program that says whether a new image works.
     pub confirm: Given<Program>,
     /// How long each of them may take.
     pub timeout: Given<Duration>,
+    /// Whether the device ends after an image was installed, to be started anew.
+    pub restart: Given<bool>,
 }
 
 /// The protocol of firmware updates.
@@ -479,10 +497,16 @@ const KNOWN: Known = &[
             "version_file",
             "manufacturer",
             "model",
+            "provider",
+            "name",
+            "handlers",
             "roots",
+            "limit",
+            "downgrade",
             "apply",
             "confirm",
             "timeout",
+            "restart",
         ],
     ),
     ("renewal.", &["warn_days", "by_dps"]),

@@ -258,10 +258,16 @@ impl Update {
             version_file: table.path("version_file")?,
             manufacturer: table.text("manufacturer")?,
             model: table.text("model")?,
+            provider: table.text("provider")?,
+            name: table.text("name")?,
+            handlers: table.texts("handlers")?,
             roots: table.path("roots")?,
+            limit: table.number("limit", "a number of bytes")?,
+            downgrade: table.switch("downgrade")?,
             apply: table.program("apply")?,
             confirm: table.program("confirm")?,
             timeout: table.seconds("timeout")?,
+            restart: table.switch("restart")?,
         })
     }
 }

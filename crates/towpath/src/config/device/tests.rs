@@ -9,6 +9,8 @@ use crate::config::Secrets;
 
 const FILE: &str = "conf/device.toml";
 const HUB: &str = "[hub]\nhost = \"h.example\"\ndevice_id = \"d\"\nkey_file = \"k\"\n";
+const RENEWED: &str =
+    "[provisioning]\nscope = \"s\"\nregistration_id = \"d\"\n[renewal]\nby_dps = true\n";
 
 #[track_caller]
 fn parse(text: &str) -> DeviceConfig {
@@ -125,8 +127,25 @@ fn what_is_missing_is_named_with_its_place() {
             ":6: telemetry.run: every is missing",
         ),
         (
-            &format!("{HUB}[update]\nkind = \"adu\"\nslot = \"s\"\nversion = \"1\"\n"),
+            &format!(
+                "{HUB}[update]\nkind = \"adu\"\nslot = \"s\"\nversion = \"1\"\napply = [\"a\"]\n"
+            ),
             ":5: update: manufacturer is missing, which kind = \"adu\" needs",
+        ),
+        (
+            &format!(
+                "{HUB}[update]\nkind = \"adu\"\nslot = \"s\"\nversion = \"1\"\napply = [\"a\"]\n\
+                 manufacturer = \"m\"\nmodel = \"m\"\nroots = \"r\"\n"
+            ),
+            ":5: update: provider is missing",
+        ),
+        (
+            &format!("{RENEWED}[tls]\ncert = \"c\"\nkey = \"pkcs11:object=k\""),
+            ":8: tls.key: [renewal] by_dps = true makes a new key",
+        ),
+        (
+            &format!("{RENEWED}[tls]\ncert = \"c\"\nkey = \"c\""),
+            ":8: tls.key: [renewal] by_dps = true needs certificate and key in files of their own",
         ),
         (
             &format!("{HUB}[update]\nslot = \"s\"\n"),
@@ -194,7 +213,7 @@ fn errors_name_file_line_and_key() {
             ":6: renewal.by_dps: there is no [provisioning]",
         ),
         (
-            "[update]\nkind = \"fota\"\nslot = \"s\"\nversion = \"1\"\nroots = \"r\"",
+            "[update]\nkind = \"fota\"\nslot = \"s\"\nversion = \"1\"\nroots = \"r\"\napply = [\"a\"]",
             ":9: update.roots: jobs of kind",
         ),
         (

@@ -201,3 +201,40 @@ proptest::proptest! {
         let _ = issued_chain(noise.as_bytes());
     }
 }
+
+#[test]
+fn one_file_for_both_is_refused_before_anything_is_written() {
+    let folder = Folder::new();
+    let (cert, key) = pair("old");
+    let both = [cert, key].concat();
+    let file = folder.0.join("device.pem");
+    fs::write(&file, &both).unwrap();
+    std::os::unix::fs::symlink(&file, folder.0.join("link.pem")).unwrap();
+    let (cert, key) = pair("new");
+    for other in [file.clone(), folder.0.join("link.pem")] {
+        let paths = Paths {
+            cert: file.clone(),
+            key: other,
+        };
+        let error = install(&cert, &key, &paths).unwrap_err().to_string();
+        assert!(error.contains("a file of its own"), "{error}");
+        assert_eq!(mend(&paths, None).unwrap(), Mended::Nothing);
+        assert_eq!(fs::read(&file).unwrap(), both);
+        assert_eq!(names(&folder), ["device.pem", "link.pem"]);
+    }
+}
+
+#[test]
+fn escapes_of_ascii_in_what_was_issued_are_undone() {
+    let (pem, _) = pair("escaped");
+    let text = String::from_utf8(pem.clone()).unwrap();
+    let json = text
+        .replace('+', "\\u002B")
+        .replace('=', "\\u003d")
+        .replace('\n', "\\u000A");
+    let chain = issued_chain(format!("[\"{json}\"]").as_bytes()).unwrap();
+    assert_eq!(facts(&chain).unwrap(), facts(&pem).unwrap());
+    for wrong in ["\\u00e9", "\\u12", "\\u+041", "\\x41"] {
+        assert!(issued_chain(format!("[\"{wrong}\"]").as_bytes()).is_err());
+    }
+}

@@ -5,6 +5,7 @@ mod file;
 mod flash;
 mod life;
 mod nor;
+mod order;
 mod platter;
 mod time;
 
