@@ -1,4 +1,5 @@
-//! How a command can end: 0 done, 1 the path or the server said no, 2 wrong usage, 3 done but with a warning.
+//! How a command can end: 0 done, 1 the path or the server said no, 2 wrong usage, 3 done but with a warning, 4
+//! started anew it is new firmware.
 
 use std::{fmt, io, process::ExitCode};
 
@@ -43,6 +44,15 @@ pub(crate) enum Failure {
     /// Everything was done, but it won't go on for ever: status 3.
     #[cfg(feature = "device")]
     Warning(String),
+    /// New firmware was installed, and the device is to be started anew: status 4.
+    #[cfg(feature = "device")]
+    Restart(String),
+    /// A part of this program failed.
+    #[cfg(feature = "device")]
+    Broken(String),
+    /// What has to be there first, such as the token with the key, may be there later: as a fault, but no usage.
+    #[cfg(feature = "device")]
+    NotReady(Fault),
     /// A file or standard input or output failed.
     Io {
         /// Which.
@@ -77,6 +87,8 @@ impl Failure {
             Self::Usage(_) => ExitCode::from(2),
             #[cfg(feature = "device")]
             Self::Warning(_) => ExitCode::from(3),
+            #[cfg(feature = "device")]
+            Self::Restart(_) => ExitCode::from(4),
             // As above, but found by the TLS library: still nothing was sent.
             Self::Fault(fault) if matches!(fault.code, Code::TlsProfile | Code::TlsMaterial) => {
                 ExitCode::from(2)
@@ -90,6 +102,15 @@ impl Failure {
         let said;
         let members = match self {
             Self::Fault(fault) => Members::of(fault),
+            #[cfg(feature = "device")]
+            Self::NotReady(fault) => Members::of(fault),
+            #[cfg(feature = "device")]
+            Self::Broken(why) => Members {
+                code: "Broken",
+                cause: why,
+                blame: "local",
+                ..Members::default()
+            },
             Self::Answer {
                 code,
                 what,
@@ -162,6 +183,13 @@ impl Failure {
                 code: "Warning",
                 cause: why,
                 blame: "usage",
+                ..Members::default()
+            },
+            #[cfg(feature = "device")]
+            Self::Restart(why) => Members {
+                code: "Restart",
+                cause: why,
+                blame: "local",
                 ..Members::default()
             },
             Self::Io { what, error } => {
@@ -254,7 +282,13 @@ impl fmt::Display for Failure {
             #[cfg(feature = "device")]
             Self::Hub(why) => format!("hub: {why}"),
             #[cfg(feature = "device")]
-            Self::Outbox(why) | Self::LeftOut(why) | Self::Warning(why) => why.clone(),
+            Self::Outbox(why)
+            | Self::LeftOut(why)
+            | Self::Warning(why)
+            | Self::Restart(why)
+            | Self::Broken(why) => why.clone(),
+            #[cfg(feature = "device")]
+            Self::NotReady(fault) => fault.to_string(),
             Self::Fault(fault) => fault.to_string(),
             Self::Answer {
                 what,

@@ -16,7 +16,7 @@ use super::{OUTPUT, pair};
     after_help = EXAMPLES,
     subcommand_precedence_over_arg = true,
     override_usage = "towpath device --config <FILE> [OPTIONS]\n       \
-        towpath device <check|provision|send|twin> --config <FILE> [OPTIONS]"
+        towpath device <check|provision|send|twin|update> --config <FILE> [OPTIONS]"
 )]
 pub(crate) struct Device {
     #[command(subcommand)]
@@ -43,6 +43,7 @@ pub(crate) enum What {
     Provision(Provision),
     Send(Send),
     Twin(Twin),
+    Update(Update),
 }
 
 /// What to say.
@@ -78,7 +79,7 @@ Examples:
 A file to begin with, with every key: examples/device.toml. How to set up a gateway: docs/device.md.
 
 Exit status: 0 done; 1 the path or the hub failed, or something was left out; 2 wrong usage or file; 3 done, but the
-certificate ends soon.";
+certificate ends soon; 4 new firmware was installed, and the device is to be started anew.";
 
 /// Check the file, the key and the dates of the certificate, without connecting
 #[derive(Debug, clap::Args)]
@@ -151,4 +152,21 @@ pub(crate) struct Twin {
     /// The same from a file
     #[arg(long, value_name = "FILE", conflicts_with = "report")]
     pub(crate) report_file: Option<PathBuf>,
+}
+
+/// Do the firmware update that waits in the twin, or print the version that runs
+///
+/// Without a job it prints the version. A job is downloaded, checked and installed by the program of [update] in the
+/// file; then it ends with status 4, and the next start confirms and reports what runs then.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  towpath device update --config device.toml
+  towpath device update --config device.toml --wait
+
+Exit status: 0 there is no job, or it is done; 1 it failed; 4 it was installed, start anew.")]
+pub(crate) struct Update {
+    /// Wait for a job if there is none
+    #[arg(long)]
+    pub(crate) wait: bool,
 }

@@ -7,11 +7,14 @@ use towpath::{
     device::Wants,
 };
 
-use super::prepare;
+use super::{prepare, renewal, update};
 use crate::{exit::Failure, report::Report, text::Object};
 
 /// Days before the end of a certificate from which on it is warned of.
 const WARN_DAYS: u16 = 30;
+
+/// The same for one that is renewed by itself: time enough for that is over then.
+const WARN_DAYS_RENEWED: u16 = 7;
 
 const DAY: i64 = 24 * 3600;
 
@@ -76,7 +79,12 @@ fn certificate(_: &DeviceConfig) -> Result<Option<Certificate>, Failure> {
 }
 
 fn warn_days(config: &DeviceConfig) -> u16 {
-    prepare::or(&config.renewal.warn_days, WARN_DAYS)
+    let usual = if prepare::or(&config.renewal.by_dps, false) {
+        WARN_DAYS_RENEWED
+    } else {
+        WARN_DAYS
+    };
+    prepare::or(&config.renewal.warn_days, usual)
 }
 
 /// A warning if the certificate ends soon.
@@ -88,6 +96,8 @@ pub(super) fn dates(config: &DeviceConfig) -> Result<(), Failure> {
 pub(super) fn run(config: &DeviceConfig, report: Report) -> Result<(), Failure> {
     // Reads everything that a connection needs.
     prepare::options(config, Wants::default(), false)?;
+    update::updates(config)?;
+    renewal::Renewal::of(config)?;
     let by = match config.proof()? {
         Proof::Key(_) => "key",
         Proof::Certificate => "certificate",

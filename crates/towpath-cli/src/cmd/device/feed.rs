@@ -7,15 +7,18 @@ use std::{
     future::{Future, poll_fn},
     io::{self, BufRead as _, Read as _},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::Poll,
     thread,
     time::Duration,
 };
 
 use tokio::{
-    sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep},
+    sync::{Notify, mpsc},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 use towpath::{
     config::device::{DeviceConfig, Format, Full, Program},
@@ -39,6 +42,43 @@ const AT_ONCE: usize = 256;
 /// How often room is looked for while the outbox is full, and a disk that failed is tried again.
 const LOOK: Duration = Duration::from_millis(100);
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a line that was read already may take from the thread that read it.
+const IN_HAND: Duration = Duration::from_millis(200);
+
+/// The end of a feed, from outside: no more is read, and what was read is still taken.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    asked: Notify,
+    is_asked: AtomicBool,
+    /// Lines that were read and are not in the outbox.
+    in_hand: AtomicU64,
+}
+
+impl Closing {
+    /// Ends the reading.
+    pub(super) fn ask(&self) {
+        self.is_asked.store(true, Ordering::Release);
+        self.asked.notify_one();
+    }
+
+    fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Acquire)
+    }
+
+    /// Lines that were read and are not in the outbox.
+    pub(super) fn in_hand(&self) -> u64 {
+        self.in_hand.load(Ordering::Acquire)
+    }
+
+    fn took(&self, lines: u64) {
+        self.in_hand.fetch_add(lines, Ordering::AcqRel);
+    }
+
+    fn gave(&self) {
+        self.in_hand.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// What every message is like.
 #[derive(Debug, Clone)]
@@ -142,9 +182,13 @@ type Push = Pin<Box<dyn Future<Output = Result<u64, outbox::Error>> + Send>>;
 
 /// A message that is being handed over.
 struct Under {
+    message: Message,
+    push: Push,
+}
+
+struct Message {
     body: Arc<[u8]>,
     weight: u64,
-    push: Push,
 }
 
 /// Hands messages to the outbox.
@@ -154,11 +198,17 @@ pub(super) struct Feed {
     full: Full,
     bound: u64,
     under: VecDeque<Under>,
+    /// What the disk failed to take, in order, and when it is tried again: all of it, before anything that came later.
+    failed: VecDeque<Message>,
+    again: Option<Instant>,
+    closing: Arc<Closing>,
     /// What was taken, and what was left out because it is no message or there was no room.
     taken: u64,
     left_out: u64,
     /// A complaint that is not repeated.
     complained: bool,
+    /// Whether messages are lines, which are counted while they are in hand.
+    reads_stdin: bool,
     teller: Arc<Teller>,
 }
 
@@ -175,9 +225,13 @@ impl Feed {
             full: prepare::full(config),
             bound: prepare::bounds(config).bytes,
             under: VecDeque::new(),
+            failed: VecDeque::new(),
+            again: None,
+            closing: Arc::default(),
             taken: 0,
             left_out: 0,
             complained: false,
+            reads_stdin: false,
             teller,
         }
     }
@@ -188,15 +242,27 @@ impl Feed {
         self
     }
 
+    /// What ends it.
+    pub(super) fn closing(&self) -> Arc<Closing> {
+        Arc::clone(&self.closing)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.under.is_empty() && self.failed.is_empty()
+    }
+
     /// Sends each line of standard input until its end.
     pub(super) async fn stdin(mut self) -> Result<(), Failure> {
-        let mut lines = read_lines();
+        self.reads_stdin = true;
+        let closing = self.closing();
+        let mut lines = read_lines(Arc::clone(&closing));
         let mut number = 0_u64;
         loop {
+            let takes = self.under.len() < AT_ONCE && self.failed.is_empty();
             let line = tokio::select! {
                 biased;
-                line = lines.recv(), if self.under.len() < AT_ONCE => line,
-                () = self.settle_one(), if !self.under.is_empty() => continue,
+                line = next_of(&mut lines, &closing), if takes => line,
+                () = self.settle_one(), if !self.is_idle() => continue,
             };
             let Some(line) = line else { break };
             let line = line.map_err(|error| Failure::Io {
@@ -205,10 +271,14 @@ impl Feed {
             })?;
             number += 1;
             if line.trim_ascii().is_empty() {
+                closing.gave();
                 continue;
             }
             match self.like.fault(&line) {
-                Some(why) => self.leave_out(&format!("line {number} of standard input: {why}")),
+                Some(why) => {
+                    closing.gave();
+                    self.leave_out(&format!("line {number} of standard input: {why}"));
+                }
                 None => self.begin(line).await,
             }
         }
@@ -217,7 +287,7 @@ impl Feed {
 
     /// Waits until everything is taken.
     pub(super) async fn finish(mut self) -> Result<(), Failure> {
-        while !self.under.is_empty() {
+        while !self.is_idle() {
             self.settle_one().await;
         }
         if self.left_out > 0 {
@@ -262,7 +332,7 @@ impl Feed {
                 Some(why) => self.leave_out(&format!("{name}: {why}")),
                 None => self.begin(body.to_vec()).await,
             }
-            while !self.under.is_empty() {
+            while !self.is_idle() {
                 self.settle_one().await;
             }
         }
@@ -276,28 +346,43 @@ impl Feed {
     /// Begins to hand over a message, and waits for room first where that is wanted.
     pub(super) async fn begin(&mut self, body: Vec<u8>) {
         let weight = self.like.weight(&body);
-        if self.full == Full::Wait {
-            self.room_for(weight).await;
+        loop {
+            if self.full == Full::Wait {
+                self.room_for(weight).await;
+            }
+            if self.failed.is_empty() {
+                break;
+            }
+            self.settle_one().await;
         }
-        let body: Arc<[u8]> = body.into();
+        let body = body.into();
+        self.hand_over(Message { body, weight }).await;
+    }
+
+    /// Never waits.
+    async fn hand_over(&mut self, message: Message) {
         let push = handed_over(
             self.device.clone(),
             Arc::clone(&self.like),
-            Arc::clone(&body),
+            Arc::clone(&message.body),
         )
         .await;
-        self.under.push_back(Under { body, weight, push });
+        self.under.push_back(Under { message, push });
     }
 
     async fn room_for(&mut self, weight: u64) {
         loop {
-            let under: u64 = self.under.iter().map(|under| under.weight).sum();
+            let under = self.under.iter().map(|under| &under.message);
+            let under: u64 = under
+                .chain(&self.failed)
+                .map(|message| message.weight)
+                .sum();
             let bytes = self.device.outbox().bytes();
             // A message that never fits is refused by the outbox itself.
             if weight > self.bound || bytes + under + weight <= self.bound {
                 return;
             }
-            if self.under.is_empty() {
+            if self.is_idle() {
                 sleep(LOOK).await;
             } else {
                 self.settle_one().await;
@@ -305,44 +390,55 @@ impl Feed {
         }
     }
 
-    /// Waits until the first message under way is taken. May be dropped and called again.
+    /// Waits until the first message under way is taken, or until those that failed are under way again. May be dropped
+    /// and called again.
     async fn settle_one(&mut self) {
         let Some(first) = self.under.front_mut() else {
-            return;
+            return self.try_again().await;
         };
         let result = poll_fn(|context| first.push.as_mut().poll(context)).await;
-        let again = match result {
+        let Some(first) = self.under.pop_front() else {
+            return;
+        };
+        match result {
             Ok(_) => {
                 self.taken += 1;
                 self.complained = false;
-                None
             }
-            Err(error @ (outbox::Error::Full { .. } | outbox::Error::TooLarge { .. })) => {
+            Err(
+                error @ (outbox::Error::Full { .. }
+                | outbox::Error::TooLarge { .. }
+                | outbox::Error::NotForHub { .. }),
+            ) => {
                 self.left_out += 1;
                 if !std::mem::replace(&mut self.complained, true) {
                     self.teller.complain("left_out", &error.to_string());
                 }
-                None
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.complained, true) {
                     let text = format!("{error}. It is tried again every second");
                     self.teller.complain("outbox", &text);
                 }
-                self.under.front().map(|first| Arc::clone(&first.body))
+                self.failed.push_back(first.message);
+                self.again.get_or_insert_with(|| Instant::now() + TRY_AGAIN);
+                return;
             }
-        };
-        let Some(body) = again else {
-            self.under.pop_front();
-            return;
-        };
-        let (device, like) = (self.device.clone(), Arc::clone(&self.like));
-        if let Some(first) = self.under.front_mut() {
-            first.push = Box::pin(async move {
-                sleep(TRY_AGAIN).await;
-                like.push(&device, &body).await
-            });
         }
+        if self.reads_stdin {
+            self.closing.gave();
+        }
+    }
+
+    /// Hands over again what failed.
+    async fn try_again(&mut self) {
+        if let Some(at) = self.again {
+            sleep_until(at).await;
+        }
+        while let Some(message) = self.failed.pop_front() {
+            self.hand_over(message).await;
+        }
+        self.again = None;
     }
 }
 
@@ -365,14 +461,18 @@ async fn handed_over(device: Device, like: Arc<Like>, body: Arc<[u8]>) -> Push {
 
 /// Lines of standard input without their ends. Reading blocks, so that it has a thread of its own; it stops while
 /// nobody takes the lines.
-fn read_lines() -> mpsc::Receiver<io::Result<Vec<u8>>> {
+fn read_lines(closing: Arc<Closing>) -> mpsc::Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel(64);
     thread::spawn(move || {
         let mut input = io::BufReader::with_capacity(64 << 10, io::stdin());
-        loop {
+        // After the end was asked for, what is here as whole lines is given out and nothing more is read.
+        while !closing.is_asked() || input.buffer().contains(&b'\n') {
             let line = match next_line(&mut input) {
                 Ok(None) => return,
-                Ok(Some(line)) => Ok(line),
+                Ok(Some(line)) => {
+                    closing.took(1);
+                    Ok(line)
+                }
                 Err(error) => Err(error),
             };
             let last = line.is_err();
@@ -380,8 +480,26 @@ fn read_lines() -> mpsc::Receiver<io::Result<Vec<u8>>> {
                 return;
             }
         }
+        // The beginning of a line, without its end.
+        closing.took(u64::from(!input.buffer().is_empty()));
     });
     receiver
+}
+
+/// The next line; `None` at the end, or when the end was asked for and everything that was read has been given out.
+async fn next_of(
+    lines: &mut mpsc::Receiver<io::Result<Vec<u8>>>,
+    closing: &Closing,
+) -> Option<io::Result<Vec<u8>>> {
+    if !closing.is_asked() {
+        tokio::select! {
+            biased;
+            () = closing.asked.notified() => {}
+            line = lines.recv() => return line,
+        }
+    }
+    // The thread may be waiting for input that never comes, which nothing ends.
+    timeout(IN_HAND, lines.recv()).await.unwrap_or(None)
 }
 
 /// The next line. One that is too long for a message is cut behind what shows that it is.

@@ -4,6 +4,7 @@ use std::{
     fs,
     future::Future,
     io::{self, Write as _},
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -21,7 +22,7 @@ use super::{
     feed::{Feed, Like},
     prepare,
     properties::object,
-    tell::Teller,
+    tell::{self, Teller},
 };
 use crate::{
     args::device::{Send, Twin},
@@ -35,7 +36,7 @@ use crate::{
 const PATIENT: Duration = Duration::from_millis(500);
 
 /// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Nothing is wanted but what is asked for.
 const NOTHING: Wants = Wants {
@@ -45,16 +46,18 @@ const NOTHING: Wants = Wants {
 };
 
 /// A device for one thing.
-struct Once {
-    device: Device,
+pub(super) struct Once {
+    pub(super) device: Device,
     events: Events,
-    teller: Teller,
+    pub(super) teller: Teller,
     stop: Stop,
+    /// Why a message was lost.
+    lost: Option<&'static str>,
 }
 
 impl Once {
     /// With an outbox in memory: what is not sent is told, not kept.
-    fn begin(
+    pub(super) fn begin(
         config: &DeviceConfig,
         report: Report,
         trace: bool,
@@ -69,11 +72,12 @@ impl Once {
             events,
             teller: Teller::new(report, trace, proxy),
             stop,
+            lost: None,
         })
     }
 
     /// The next event. A path that breaks is an error, once everything was tried.
-    async fn next(&mut self) -> Result<Event, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Event, Failure> {
         let event = tokio::select! {
             biased;
             () = self.stop.asked() => return Err(Failure::Late("mqtt: interrupted".into())),
@@ -90,6 +94,9 @@ impl Once {
                 Err(Failure::Fault(refused.fault()))
             }
             Some(event) => {
+                if let Event::Lost { outcome, .. } = &event {
+                    self.lost = Some(tell::why_lost(*outcome));
+                }
                 self.teller.event(&event);
                 Ok(event)
             }
@@ -108,17 +115,53 @@ impl Once {
         }
     }
 
-    async fn farewell(mut self) {
+    /// Leaves. Tells why a message was lost, if one was.
+    pub(super) async fn farewell(mut self) -> Option<&'static str> {
         let leave = async {
             self.device.stop().await;
             while let Some(event) = self.events.next().await {
-                if matches!(event, Event::Stopped(_)) {
-                    break;
+                match event {
+                    Event::Stopped(_) => break,
+                    Event::Lost { outcome, .. } => {
+                        self.lost = Some(tell::why_lost(outcome));
+                        self.teller.event(&event);
+                    }
+                    _ => {}
                 }
             }
         };
         // The work is done, whatever becomes of the farewell.
         let _ = timeout(FAREWELL, leave).await;
+        self.lost
+    }
+}
+
+/// The assignment that was kept, aside until there is a new one; without one it comes back.
+struct Aside {
+    kept: PathBuf,
+    aside: PathBuf,
+}
+
+impl Aside {
+    fn of(state: &Path) -> Result<Option<Self>, String> {
+        let kept = state.join("assignment.toml");
+        let aside = state.join("assignment.before");
+        match fs::rename(&kept, &aside) {
+            Ok(()) => Ok(Some(Self { kept, aside })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{}: {error}", kept.display())),
+        }
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // Without either the service is asked again at the next start.
+        let _ = if self.kept.exists() {
+            fs::remove_file(&self.aside)
+        } else {
+            fs::rename(&self.aside, &self.kept)
+        };
     }
 }
 
@@ -127,22 +170,18 @@ pub(super) async fn provision(
     report: Report,
     trace: bool,
 ) -> Result<(), Failure> {
-    let Some(at) = config.provisioning.at.as_ref() else {
+    if config.provisioning.at.is_none() {
         let why = "there is no [provisioning] in this file: the device knows its hub";
         return Err(match &config.hub.at {
             Some(at) => at.wrong(why).into(),
             None => Failure::usage(why),
         });
-    };
-    // What is kept would be used without asking.
-    if let Some(state) = &config.state {
-        let kept = state.value().join("assignment.toml");
-        match fs::remove_file(&kept) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(at.wrong(format_args!("{}: {error}", kept.display())).into()),
-        }
     }
+    // What is kept would be used without asking.
+    let _aside = match &config.state {
+        Some(state) => Aside::of(state.value()).map_err(Failure::Outbox)?,
+        None => None,
+    };
     let mut once = Once::begin(config, report, trace, NOTHING)?;
     let (hub, device_id, payload) = loop {
         if let Event::Assigned {
@@ -212,8 +251,13 @@ pub(super) async fn send(
         fed
     };
     let sent = once.until(work).await?;
-    once.teller.done("send", "PUBLISH -> PUBACK".into());
-    once.farewell().await;
+    if once.lost.is_none() {
+        once.teller.done("send", "PUBLISH -> PUBACK".into());
+    }
+    // What became of the last message may not have been told before.
+    if let Some(why) = once.farewell().await {
+        return Err(Failure::LeftOut(format!("not everything is sent: {why}")));
+    }
     sent
 }
 
@@ -262,7 +306,7 @@ pub(super) async fn twin(
     print(&text)
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(format!("{text}\n").as_bytes())
         .and_then(|()| out.flush())

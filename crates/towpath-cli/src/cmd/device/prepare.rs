@@ -33,7 +33,6 @@ pub(super) fn options(
     wants: Wants,
     trace: bool,
 ) -> Result<(Options, Option<String>), Failure> {
-    not_done(config)?;
     let entry = entry(config)?;
     let credential = match config.proof()? {
         Proof::Key(key) => Credential::Key(Arc::new(key)),
@@ -78,21 +77,6 @@ pub(super) fn options(
     Ok((options, proxy))
 }
 
-/// What the file may say and this command does not do: better refused than ignored.
-fn not_done(config: &DeviceConfig) -> Result<(), Failure> {
-    if let Some(at) = &config.update.at {
-        let why = "towpath device does not install firmware; leave this table out";
-        return Err(at.wrong(why).into());
-    }
-    match &config.renewal.by_dps {
-        Some(by_dps) if *by_dps.value() => {
-            let why = "towpath device does not renew certificates; leave this out, and see to it when it is warned of";
-            Err(by_dps.wrong(why).into())
-        }
-        _ => Ok(()),
-    }
-}
-
 fn entry(config: &DeviceConfig) -> Result<Entry, Failure> {
     let (hub, dps) = (&config.hub, &config.provisioning);
     if dps.at.is_none() {
@@ -125,7 +109,9 @@ fn state(config: &DeviceConfig) -> Result<Option<&Path>, Failure> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| {
-        Failure::from(state.wrong(format_args!("{}: {error}", folder.display())))
+        // The file is right: a disk that is not mounted yet, or not writable, may be later.
+        let wrong = state.wrong(format_args!("{}: {error}", folder.display()));
+        Failure::Outbox(wrong.to_string())
     })?;
     Ok(Some(folder))
 }

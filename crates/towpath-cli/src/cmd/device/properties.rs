@@ -65,6 +65,10 @@ pub(super) struct Desired {
     now: Map<String, Value>,
     /// As the program knows them.
     given: Map<String, Value>,
+    /// As it knew them before its last run.
+    before: Map<String, Value>,
+    /// Whether its last run failed.
+    has_failed: bool,
 }
 
 impl Desired {
@@ -91,8 +95,25 @@ impl Desired {
     /// of two merge patches there is not always one that does the same.
     pub(super) fn news(&mut self) -> Option<Map<String, Value>> {
         let patch = difference(&self.given, &self.now);
-        self.given.clone_from(&self.now);
-        Some(patch).filter(|patch| !patch.is_empty())
+        if patch.is_empty() {
+            return None;
+        }
+        self.has_failed = false;
+        self.before = std::mem::replace(&mut self.given, self.now.clone());
+        Some(patch)
+    }
+
+    /// The program failed: it does not know what it was given last. False: nothing came meanwhile, so that at once it
+    /// would be given the same.
+    pub(super) fn failed(&mut self) -> bool {
+        self.has_failed = true;
+        let given = std::mem::replace(&mut self.given, self.before.clone());
+        given != self.now
+    }
+
+    /// Whether the program's last run failed.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// Writes the file, if there is one: at any time the old one or the new one is there as a whole.
@@ -108,16 +129,44 @@ impl Desired {
         let mut beside = path.clone().into_os_string();
         beside.push(".new");
         let beside = PathBuf::from(beside);
-        let mut file = fs::File::create(&beside)?;
+        let mut file = for_its_owner(&beside)?;
         file.write_all(&text)?;
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&beside, path)?;
+        name_is_durable(path)
     }
 
     /// The file, for a message.
     pub(super) fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or_else(|| Path::new(""))
     }
+}
+
+/// An empty file that nobody else reads: what an operator sets may be secret.
+fn for_its_owner(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    // It may have been left behind by a run before.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// The new name survives a power cut.
+#[cfg(unix)]
+fn name_is_durable(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn name_is_durable(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// A file of reported properties that is looked at again and again.
@@ -129,8 +178,10 @@ pub(super) struct Reported {
     /// What the hub has, as far as it is known: nothing is sent before that.
     known: Option<Map<String, Value>>,
     wanted: Option<Map<String, Value>>,
-    /// Whether a change is on its way.
-    under_way: bool,
+    /// While a change is on its way: what the hub had before.
+    before: Option<Map<String, Value>>,
+    /// What it refused last.
+    refused: Option<Map<String, Value>>,
 }
 
 impl Reported {
@@ -140,7 +191,8 @@ impl Reported {
             seen: None,
             known: None,
             wanted: None,
-            under_way: false,
+            before: None,
+            refused: None,
         }
     }
 
@@ -198,21 +250,25 @@ impl Reported {
     /// The change to send, if there is one and none is on its way.
     pub(super) fn patch(&mut self) -> Option<Vec<u8>> {
         let (known, wanted) = (self.known.as_ref()?, self.wanted.as_ref()?);
-        if self.under_way {
+        if self.before.is_some() || self.refused.as_ref() == Some(wanted) {
             return None;
         }
         let patch = difference(known, wanted);
         if patch.is_empty() {
             return None;
         }
-        self.under_way = true;
-        self.known.clone_from(&self.wanted);
+        self.before = self.known.replace(wanted.clone());
         serde_json::to_vec(&patch).ok()
     }
 
-    /// The change has ended. One that was refused is not tried again before the file changes.
-    pub(super) const fn ended(&mut self) {
-        self.under_way = false;
+    /// The change has ended. One that was refused changed nothing, and is not tried again before the file changes.
+    pub(super) fn ended(&mut self, is_taken: bool) {
+        let before = self.before.take();
+        if is_taken {
+            self.refused = None;
+        } else {
+            self.refused = std::mem::replace(&mut self.known, before);
+        }
     }
 }
 
@@ -310,12 +366,52 @@ mod tests {
         fs::write(&file, r#"{"mode":{"a":2}}"#).unwrap();
         reported.look().unwrap();
         assert_eq!(reported.patch(), None);
-        reported.ended();
+        reported.ended(true);
         let patch = reported.patch().unwrap();
         assert_eq!(object(&patch), object(br#"{"serial":null,"mode":{"a":2}}"#));
-        reported.ended();
+        reported.ended(true);
         assert_eq!(reported.patch(), None);
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_was_refused_is_not_repeated_and_not_taken_for_known() {
+        let folder = folder("refused");
+        let file = folder.join("reported.json");
+        let mut reported = Reported::new(file.clone());
+        let put = |text: &str, reported: &mut Reported| {
+            fs::write(&file, text).unwrap();
+            reported.look().unwrap();
+            reported.patch().and_then(|patch| object(&patch))
+        };
+        reported.told(&Map::new());
+        assert!(put(r#"{"a":1}"#, &mut reported).is_some());
+        reported.ended(true);
+        assert!(put(r#"{"a":1,"b":"too much"}"#, &mut reported).is_some());
+        reported.ended(false);
+        assert_eq!(reported.patch(), None);
+        // The hub has no "b" that could be taken away.
+        assert_eq!(put(r#"{"a":2}"#, &mut reported), object(br#"{"a":2}"#));
+        reported.ended(true);
+        // The same again is another attempt: the hub may have changed its mind.
+        let again = put(r#"{"a":1,"b":"too much"}"#, &mut reported);
+        assert_eq!(again, object(br#"{"a":1,"b":"too much"}"#));
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_failed_is_given_the_same_again() {
+        let mut desired = Desired::new(None);
+        desired.change(&map(&json!({"a": 1})));
+        assert!(desired.news().is_some());
+        desired.change(&map(&json!({"b": 2})));
+        // Something came while it ran.
+        assert!(desired.failed());
+        assert_eq!(desired.news(), Some(map(&json!({"a": 1, "b": 2}))));
+        assert!(!desired.failed() && desired.has_failed());
+        assert_eq!(desired.news(), Some(map(&json!({"a": 1, "b": 2}))));
+        assert!(!desired.has_failed());
+        assert_eq!(desired.news(), None);
     }
 
     #[test]
@@ -365,6 +461,12 @@ mod tests {
         assert!(desired.replace(&all));
         assert_eq!(desired.news(), Some(all));
         desired.write().unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&file).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         desired.change(&map(&json!({"$version": 5, "led": {"on": null, "dim": 3}})));
         desired.write().unwrap();
         let written = object(&fs::read(&file).unwrap());

@@ -4,23 +4,26 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::{
-    task::{AbortHandle, JoinSet},
-    time::{Interval, MissedTickBehavior, interval, timeout},
+    task::{AbortHandle, JoinError, JoinSet},
+    time::{Instant, Interval, MissedTickBehavior, interval, timeout},
 };
 use towpath::{
     config::device::{DeviceConfig, Program},
-    device::{self, Call, Device, Event, Events, ReportError, Wants},
+    device::{self, Call, Device, Event, Events, Notice, Options, ReportError, Wants},
 };
 
 use super::{
     super::Stop,
     answer::Answer,
-    feed::{Feed, Like},
+    feed::{Closing, Feed, Like},
+    losses::Losses,
     notify::Notify,
     prepare,
     program::{Broken, Ran, Runner},
     properties::{Desired, Reported, object},
+    renewal::{self, Renewal},
     tell::Teller,
+    update::{self, Firmware, Next},
 };
 use crate::{
     exit::Failure,
@@ -34,21 +37,38 @@ const METHODS: usize = 16;
 /// How often the file of reported properties is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What the hub is to send.
+const WANTS: Wants = Wants {
+    messages: true,
+    methods: true,
+    twin: true,
+};
+
+/// When a program for desired properties that failed is run again, if nothing changes before.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: &DeviceConfig, report: Report, trace: bool) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
-    let wants = Wants {
-        messages: true,
-        methods: true,
-        twin: true,
-    };
-    let (options, proxy) = prepare::options(config, wants, trace)?;
+    let renewal = Renewal::of(config)?;
+    let mended = renewal.as_ref().map_or(Ok(false), Renewal::mend)?;
+    let (options, proxy) = prepare::options(config, WANTS, trace)?;
     let outbox = prepare::outbox(config)?;
-    let (device, events) = Device::spawn(options, outbox.clone())?;
-    let mut running = Running::new(config, device, Teller::new(report, trace, proxy));
+    let (device, events) = Device::spawn(options.clone(), outbox.clone())?;
+    let firmware = Firmware::begin(config, &device, &options)?;
+    let talk = Teller::new(report, trace, proxy);
+    if mended {
+        let text = "a new certificate, whose installation was interrupted, is installed";
+        talk.members("certificate", text, Object::new());
+    }
+    let mut running = Running::new(config, device, firmware, talk);
+    running.renewal = renewal;
+    running.trace = trace;
     let ended = running.serve(events, &mut stop).await;
+    running.losses.look(&outbox.counts(), &running.talk);
+    let lost = running.losses.end(&running.talk);
     let left = outbox.len();
     outbox.close().await;
     ended?;
@@ -58,7 +78,7 @@ pub(super) async fn run(config: &DeviceConfig, report: Report, trace: bool) -> R
             plural(left, "message")
         )));
     }
-    Ok(())
+    lost
 }
 
 /// What ended beside the events.
@@ -71,6 +91,12 @@ enum Done {
     Answered,
     /// The program for desired properties ended.
     Applied(Result<Ran, Broken>),
+    /// A program of a firmware update ended.
+    Updated(&'static str, Result<Ran, Broken>),
+    /// A new certificate is there, and the options with it; or why not.
+    Renewed(Box<Result<Options, Failure>>),
+    /// The device was asked to come back.
+    Reconnected,
     /// Reported properties were told.
     Told(Result<u64, ReportError>),
 }
@@ -89,18 +115,29 @@ struct Running<'a> {
     work: JoinSet<Done>,
     /// Methods under way.
     calls: usize,
-    feed: Option<AbortHandle>,
+    firmware: Firmware,
+    renewal: Option<Renewal>,
+    /// A new certificate is being asked for.
+    renewing: bool,
+    /// When one was asked for.
+    asked: Option<Instant>,
+    trace: bool,
+    feed: Option<(AbortHandle, Arc<Closing>)>,
+    losses: Losses,
+    /// When a program for desired properties that failed is run again.
+    again: Option<Instant>,
     notify: Notify,
 }
 
 impl<'a> Running<'a> {
-    fn new(config: &'a DeviceConfig, device: Device, talk: Teller) -> Self {
+    fn new(config: &'a DeviceConfig, device: Device, firmware: Firmware, talk: Teller) -> Self {
         let file = config
             .desired
             .file
             .as_ref()
             .map(|file| file.value().clone());
         let reported = config.reported.file.as_ref();
+        let losses = Losses::since(device.outbox().counts());
         Self {
             config,
             device,
@@ -112,7 +149,14 @@ impl<'a> Running<'a> {
             reported: reported.map(|file| Reported::new(file.value().clone())),
             work: JoinSet::new(),
             calls: 0,
+            firmware,
+            renewal: None,
+            renewing: false,
+            asked: None,
+            trace: false,
             feed: None,
+            losses,
+            again: None,
             notify: Notify::from_environment(),
         }
     }
@@ -122,6 +166,9 @@ impl<'a> Running<'a> {
         self.feed();
         self.look();
         let mut look = every(LOOK);
+        let mut dates = every(renewal::LOOK);
+        // Not before the device is with its hub: two registrations at once would get into each other's way.
+        dates.reset();
         let alive = self.notify.interval();
         let mut watchdog = every(alive.unwrap_or(LOOK));
         self.notify.say("READY=1");
@@ -141,20 +188,30 @@ impl<'a> Running<'a> {
                     }
                 },
                 Some(done) = self.work.join_next() => {
-                    // A task that was aborted has nothing to say.
-                    let Ok(done) = done else { continue };
+                    let done = match done {
+                        Ok(done) => done,
+                        // A task that was aborted has nothing to say.
+                        Err(error) if error.is_cancelled() => continue,
+                        Err(error) => break Err(broken(&error)),
+                    };
                     match self.done(done) {
                         Ok(true) => {}
                         Ok(false) => break Ok(()),
                         Err(failure) => break Err(failure),
                     }
                 }
-                _ = look.tick(), if self.reported.is_some() => self.look(),
+                notice = self.firmware.next() => {
+                    if let Some(failure) = self.notice(notice) {
+                        break Err(failure);
+                    }
+                }
+                _ = look.tick() => self.looks(),
+                _ = dates.tick(), if self.renewal.is_some() => self.renew(),
                 _ = watchdog.tick(), if alive.is_some() => self.notify.say("WATCHDOG=1"),
             }
         };
-        self.farewell(events, stop).await;
-        ended
+        let fed = self.farewell(events, stop).await;
+        ended.and(fed)
     }
 
     /// Begins to take telemetry.
@@ -167,6 +224,7 @@ impl<'a> Running<'a> {
             like,
             Arc::clone(&self.teller),
         );
+        let closing = feed.closing();
         let task = if self.config.reads_stdin() {
             self.work.spawn(async { Done::Fed(feed.stdin().await) })
         } else if let (Some(run), Some(every)) = (&telemetry.run, &telemetry.every) {
@@ -178,13 +236,16 @@ impl<'a> Running<'a> {
         } else {
             return;
         };
-        self.feed = Some(task);
+        self.feed = Some((task, closing));
     }
 
     fn take(&mut self, event: Event) -> Result<(), Failure> {
         self.talk.event(&event);
+        self.firmware.take(&event);
         match event {
+            Event::Lost { .. } => self.losses.refused += 1,
             Event::Connected { hub, .. } => {
+                self.renew();
                 self.notify.say(&format!("STATUS=connected to {hub}"));
             }
             Event::Disconnected { fault, .. } => {
@@ -217,6 +278,50 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
+    /// Asks for a new certificate, if one is due.
+    fn renew(&mut self) {
+        let lately = self
+            .asked
+            .is_some_and(|asked| asked.elapsed() < renewal::LOOK / 2);
+        let Some(renewal) = self.renewal.clone().filter(|_| !self.renewing && !lately) else {
+            return;
+        };
+        match renewal.is_due() {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(failure) => {
+                self.talk
+                    .complain("certificate_not_renewed", &failure.to_string());
+                return;
+            }
+        }
+        self.renewing = true;
+        self.asked = Some(Instant::now());
+        let (config, trace) = (self.config.clone(), self.trace);
+        self.work.spawn(async move {
+            let renewed = renewal.renew(&config).await.and_then(|_| {
+                let (options, _) = prepare::options(&config, WANTS, trace)?;
+                Ok(options)
+            });
+            Done::Renewed(Box::new(renewed))
+        });
+    }
+
+    /// Something about a firmware update. With it the device ends, or goes on.
+    fn notice(&mut self, notice: Notice) -> Option<Failure> {
+        match self.firmware.notice(notice, &self.talk) {
+            Next::Run(errand) => {
+                self.work.spawn(async {
+                    let (name, ran) = errand.run().await;
+                    Done::Updated(name, ran)
+                });
+                None
+            }
+            Next::Restart(failure) => Some(failure),
+            Next::Nothing | Next::Ended(_) | Next::Idle(_) => None,
+        }
+    }
+
     /// Something ended. False: there is nothing more to do.
     fn done(&mut self, done: Done) -> Result<bool, Failure> {
         match done {
@@ -247,13 +352,43 @@ impl<'a> Running<'a> {
                 self.applied(&ran);
                 Ok(true)
             }
+            Done::Updated(name, ran) => {
+                if let Some(why) = update::complaint(name, &ran) {
+                    self.talk.complain("update_program", &why);
+                }
+                Ok(true)
+            }
+            Done::Renewed(renewed) => {
+                self.renewing = false;
+                match *renewed {
+                    Ok(options) => {
+                        self.talk.members(
+                            "certificate",
+                            "there is a new certificate; the device comes back with it",
+                            Object::new(),
+                        );
+                        let device = self.device.clone();
+                        self.work.spawn(async move {
+                            device.reconnect(&options).await;
+                            Done::Reconnected
+                        });
+                    }
+                    Err(failure) => {
+                        let text = format!("the certificate is not renewed: {failure}");
+                        self.talk.complain("certificate_not_renewed", &text);
+                    }
+                }
+                Ok(true)
+            }
+            Done::Reconnected => Ok(true),
             Done::Told(told) => {
+                let is_taken = told.is_ok();
                 match told {
                     Ok(version) => self.talk.done("reported", format!("version {version}")),
                     Err(error) => self.talk.complain("not_reported", &error.to_string()),
                 }
                 if let Some(reported) = &mut self.reported {
-                    reported.ended();
+                    reported.ended(is_taken);
                 }
                 self.look();
                 Ok(true)
@@ -296,6 +431,7 @@ impl<'a> Running<'a> {
             return;
         };
         self.applying = true;
+        self.again = None;
         let (runner, program) = (self.runner.clone(), run.value().clone());
         let limit = prepare::limit(&self.config.desired.timeout);
         self.work.spawn(async move {
@@ -312,10 +448,24 @@ impl<'a> Running<'a> {
             Err(broken) => Some(broken.to_string()),
         };
         if let Some(why) = why {
-            self.talk
-                .complain("desired_not_applied", &format!("[desired] run: {why}"));
+            let text =
+                format!("[desired] run: {why}. It is run again in a minute, or with a change");
+            self.talk.complain("desired_not_applied", &text);
+            if !self.desired.failed() {
+                self.again = Some(Instant::now() + AGAIN);
+                return;
+            }
         }
         self.apply();
+    }
+
+    /// What is looked at again and again.
+    fn looks(&mut self) {
+        self.look();
+        self.losses.look(&self.device.outbox().counts(), &self.talk);
+        if self.desired.has_failed() && self.again.is_some_and(|again| again <= Instant::now()) {
+            self.apply();
+        }
     }
 
     /// Reports what has changed in the file.
@@ -366,12 +516,42 @@ impl<'a> Running<'a> {
         });
     }
 
-    /// Leaves: what is under way is acknowledged first, if that does not take long.
-    async fn farewell(&mut self, mut events: Events, stop: &mut Stop) {
-        self.notify.say("STOPPING=1");
-        if let Some(feed) = self.feed.take() {
-            feed.abort();
+    /// Nothing more is read, and what was read comes into the outbox, if that does not take long.
+    async fn unfeed(&mut self, stop: &mut Stop) -> Result<(), Failure> {
+        let Some((task, closing)) = self.feed.take() else {
+            return Ok(());
+        };
+        if !self.config.reads_stdin() {
+            task.abort();
+            return Ok(());
         }
+        closing.ask();
+        let fed = async {
+            while let Some(done) = self.work.join_next().await {
+                if let Ok(Done::Fed(fed)) = done {
+                    return fed;
+                }
+            }
+            Ok(())
+        };
+        let fed = tokio::select! {
+            fed = timeout(FAREWELL, fed) => fed.unwrap_or(Ok(())),
+            () = stop.asked() => Ok(()),
+        };
+        task.abort();
+        match closing.in_hand() {
+            0 => fed,
+            lines => Err(Failure::LeftOut(format!(
+                "{} of standard input read and left out: the outbox did not take them in time",
+                plural(lines, "line")
+            ))),
+        }
+    }
+
+    /// Leaves: what is under way is acknowledged first, if that does not take long.
+    async fn farewell(&mut self, mut events: Events, stop: &mut Stop) -> Result<(), Failure> {
+        self.notify.say("STOPPING=1");
+        let fed = self.unfeed(stop).await;
         let device = self.device.clone();
         let leave = async {
             device.stop().await;
@@ -387,7 +567,16 @@ impl<'a> Running<'a> {
             () = stop.asked() => {}
         }
         self.work.shutdown().await;
+        let _ = timeout(FAREWELL, self.firmware.stop()).await;
+        fed
     }
+}
+
+/// A task panicked: what it did is not done any more, so that nothing should look as if it were.
+fn broken(error: &JoinError) -> Failure {
+    Failure::Broken(format!(
+        "a part of this program failed ({error}); please report it, with what stands above"
+    ))
 }
 
 fn answered(teller: &Teller, call: &Call, answer: &Answer) {

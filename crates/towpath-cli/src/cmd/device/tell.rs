@@ -85,7 +85,7 @@ impl Teller {
                 self.broke(fault);
                 self.report.retry(fault, *retry_in);
             }
-            Event::Lost { sequence, outcome } => self.members(
+            Event::Lost { sequence, outcome } => self.aloud(
                 "lost",
                 &format!("message {sequence} is not sent: {}", why_lost(*outcome)),
                 Object::new()
@@ -124,9 +124,13 @@ impl Teller {
 
     /// Something worth knowing, in words or as JSON.
     pub(super) fn members(&self, event: &str, text: &str, members: Object) {
-        if self.report.quiet {
-            return;
+        if !self.report.quiet {
+            self.aloud(event, text, members);
         }
+    }
+
+    /// The same with what a quiet one is told too: something is lost.
+    fn aloud(&self, event: &str, text: &str, members: Object) {
         if self.report.json {
             say(&Object::new().text("event", event).join(&members).end());
         } else {
@@ -178,7 +182,7 @@ fn json_of(message: &Devicebound) -> String {
         .end()
 }
 
-const fn why_lost(outcome: Outcome) -> &'static str {
+pub(super) const fn why_lost(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Expired => "it became too old",
         Outcome::NotAdmitted(_) => "it is larger than the hub takes",
