@@ -6,7 +6,7 @@ use serde_json::json;
 use towpath::{
     TlsOptions,
     device::{Credential, Device, Entry, Event, Events, Key, Options, Ports, Telemetry, bag::Bag},
-    outbox::{Bounds, Outbox},
+    outbox::{self, Bounds, Outbox},
 };
 use towpath_lab::{Config, Lab};
 
@@ -173,5 +173,135 @@ async fn a_certificate_goes_by_443_where_8883_is_closed() -> Outcome {
     assert_eq!(broken, 1);
     assert!(device.delivered().await);
     assert_eq!(&lab.telemetry("meter")[0].body[..], b"{\"t\":1}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_application_that_does_not_read_still_sends() -> Outcome {
+    let lab = Lab::start(Config::for_tests().device("deaf")).await?;
+    let credential = Credential::Key(Arc::new(key(&lab, "deaf")));
+    let (device, mut events) = Device::spawn(
+        options(&lab, at_hub(&lab, "deaf"), credential),
+        Outbox::memory(Bounds::default()),
+    )?;
+    assert_eq!(connected(&mut events).await, "deaf");
+    for n in 0..400 {
+        lab.patch_desired("deaf", &json!({"n": n})).await?;
+    }
+    for n in 0..20 {
+        lab.send_to_device("deaf", n.to_string(), [("a", "b")])
+            .await?;
+    }
+    // The answer follows the changes and the messages.
+    assert_eq!(device.report(r#"{"deaf":true}"#).await?, 2);
+    device.send(&Telemetry::json(b"{}")).await?;
+    assert!(device.delivered().await);
+
+    // What it finds when it reads at last is the state as it is, and each message.
+    let (mut version, mut messages) = (0, 0);
+    while version < 401 || messages < 20 {
+        match events.next().await.expect("it goes on") {
+            Event::Twin {
+                desired_version, ..
+            } => version = desired_version,
+            Event::Desired { version: now, .. } => version = now,
+            Event::Message(message) => {
+                assert_eq!(message.body, messages.to_string().as_bytes());
+                messages += 1;
+            }
+            _ => {}
+        }
+    }
+    device.stop().await;
+    while events.next().await.is_some() {}
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_took_comes_again() -> Outcome {
+    let lab = Lab::start(Config::for_tests().device("sleepy")).await?;
+    let credential = || Credential::Key(Arc::new(key(&lab, "sleepy")));
+    let spawn = || {
+        Device::spawn(
+            options(&lab, at_hub(&lab, "sleepy"), credential()),
+            Outbox::memory(Bounds::default()),
+        )
+    };
+    let (device, mut events) = spawn()?;
+    connected(&mut events).await;
+    lab.send_to_device("sleepy", "taken", [("a", "b")]).await?;
+    loop {
+        if let Some(Event::Message(message)) = events.next().await {
+            assert_eq!(message.body, b"taken");
+            break;
+        }
+    }
+    lab.send_to_device("sleepy", "left", [("a", "b")]).await?;
+    // Its answer comes after the message, which waits now.
+    device.report(r#"{"a":1}"#).await?;
+    device.stop().await;
+    drop(events);
+
+    let (device, mut events) = spawn()?;
+    loop {
+        match events.next().await.expect("it goes on") {
+            Event::Message(message) => {
+                assert_eq!(message.body, b"left");
+                break;
+            }
+            Event::Disconnected { fault, .. } => panic!("{fault}"),
+            _ => {}
+        }
+    }
+    device.stop().await;
+    while events.next().await.is_some() {}
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_hub_would_not_take_is_refused_at_once() -> Outcome {
+    let lab = Lab::start(Config::for_tests().device("lamp")).await?;
+    let credential = || Credential::Key(Arc::new(key(&lab, "lamp")));
+    let options = || options(&lab, at_hub(&lab, "lamp"), credential());
+    let (device, mut events) = Device::spawn(options(), Outbox::memory(Bounds::default()))?;
+    let long = "x".repeat(3000);
+    let properties = [("long", long.as_str())];
+    let bag = Bag {
+        properties: &properties,
+        ..Bag::NONE
+    };
+    let body = vec![0; 262_145];
+    for (bag, body) in [(bag, &[][..]), (Bag::NONE, &body)] {
+        let telemetry = Telemetry {
+            bag,
+            body,
+            expires: None,
+        };
+        let refused = device.send(&telemetry).await;
+        assert!(
+            matches!(refused, Err(outbox::Error::NotForHub { .. })),
+            "{refused:?}"
+        );
+    }
+    device.stop().await;
+    while events.next().await.is_some() {}
+
+    let named = |device_id: &str| Entry::Hub {
+        hub: "hub.example".into(),
+        device_id: device_id.into(),
+    };
+    for impossible in [
+        Options::new(named("a/b"), credential()),
+        Options::new(named("a#"), credential()),
+        Options::new(named("a\0"), credential()),
+        Options::new(named(""), credential()),
+        options().keep_alive(0),
+        options().keep_alive(1178),
+        options().token_life(Duration::from_secs(59)),
+        options().token_life(Duration::MAX),
+        options().module(Some(towpath::device::Module("m+".into()))),
+    ] {
+        assert!(Device::spawn(impossible, Outbox::memory(Bounds::default())).is_err());
+    }
     Ok(())
 }
