@@ -2,7 +2,10 @@
 //!
 //! Kernels without `sch_netem` have no other way to delay packets. Rate and loss are left to `tc` and `nft`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use mqtt::Seeded;
 use tokio::{
@@ -28,6 +31,17 @@ pub struct Delay {
     pub seed: u64,
 }
 
+/// A packet that entered the link.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// When it entered.
+    pub at: SystemTime,
+    /// Whether it goes from the near end to the far one.
+    pub outward: bool,
+    /// The packet, from its IP header on.
+    pub packet: Vec<u8>,
+}
+
 /// A point-to-point link between two namespaces. Gone with this value.
 #[derive(Debug)]
 pub struct Link {
@@ -41,6 +55,21 @@ impl Link {
     /// If they can't be made: that takes `/dev/net/tun`.
     #[must_use]
     pub fn new(near: &Namespace, far: &Namespace, name: &'static str, delay: Delay) -> Self {
+        Self::watched(near, far, name, delay, |_| {})
+    }
+
+    /// The same, and each packet is shown as it enters.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn watched(
+        near: &Namespace,
+        far: &Namespace,
+        name: &'static str,
+        delay: Delay,
+        watch: impl Fn(Seen) + Clone + Send + 'static,
+    ) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -59,16 +88,29 @@ impl Link {
             seed: delay.seed.wrapping_add(1),
             ..delay
         };
-        for (from, to, delay) in [(&near, &far, delay), (&far, &near, back)] {
+        for (from, to, delay, outward) in [(&near, &far, delay, true), (&far, &near, back, false)] {
             let (queue, due) = mpsc::unbounded_channel();
-            runtime.spawn(receive(Arc::clone(from), queue, delay));
+            let watch = watch.clone();
+            let see = move |packet: &[u8]| {
+                watch(Seen {
+                    at: SystemTime::now(),
+                    outward,
+                    packet: packet.to_vec(),
+                });
+            };
+            runtime.spawn(receive(Arc::clone(from), queue, delay, see));
             runtime.spawn(send(Arc::clone(to), due));
         }
         Self { _runtime: runtime }
     }
 }
 
-async fn receive(from: Arc<Tun>, queue: mpsc::UnboundedSender<(Instant, Vec<u8>)>, delay: Delay) {
+async fn receive(
+    from: Arc<Tun>,
+    queue: mpsc::UnboundedSender<(Instant, Vec<u8>)>,
+    delay: Delay,
+    see: impl Fn(&[u8]) + Send,
+) {
     let mut random = Seeded::new(delay.seed);
     let jitter = usize::try_from(delay.jitter.as_micros()).expect("below an hour");
     let mut last = Instant::now();
@@ -76,7 +118,8 @@ async fn receive(from: Arc<Tun>, queue: mpsc::UnboundedSender<(Instant, Vec<u8>)
     while let Ok(len) = from.recv(&mut packet).await {
         let more = u64::try_from(random.below(jitter + 1)).expect("as above");
         last = last.max(Instant::now() + delay.least + Duration::from_micros(more));
-        let packet = packet.iter().take(len).copied().collect();
+        let packet: Vec<u8> = packet.iter().take(len).copied().collect();
+        see(&packet);
         if queue.send((last, packet)).is_err() {
             break;
         }
