@@ -210,6 +210,15 @@ pub struct Tls {
     pub unchecked_clock: Given<bool>,
 }
 
+/// The text of a config file.
+fn text_of(path: &Path) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(|error| Error::file(path, &error))?;
+    String::from_utf8(bytes).map_err(|_| {
+        let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+        Error::file(path, &error)
+    })
+}
+
 const KNOWN: Known = &[
     (
         "",
@@ -278,12 +287,7 @@ impl Config {
     /// [`Error::File`] if it can't be read, [`Error::Config`] with the line and the key that are wrong.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|error| Error::file(path, &error))?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
-            Error::file(path, &error)
-        })?;
-        Self::parse(&text, path)
+        Self::parse(&text_of(path)?, path)
     }
 
     /// Reads the text of a file. `path` names it in errors, and its folder is what relative paths begin from.
