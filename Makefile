@@ -108,7 +108,7 @@ clippy: ## clippy on every target of every workspace
 	@$(STAGE) clippy scripts/clippy $(SIDE_WORKSPACES)
 doc: ## The documentation builds, private items too, and every link leads somewhere
 	@scripts/need $(BUILD_NEEDS)
-	@RUSTDOCFLAGS="-D warnings" $(STAGE) doc cargo doc --workspace --no-deps --document-private-items --quiet
+	@RUSTDOCFLAGS="-D warnings" $(STAGE) doc scripts/doc
 deny: ## Licences, duplicate versions and sources of all dependencies
 	@$(STAGE) deny scripts/deny
 

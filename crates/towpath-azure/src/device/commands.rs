@@ -50,7 +50,7 @@ impl<const WINDOW: usize> Device<'_, WINDOW> {
         Ok(())
     }
 
-    /// Asks the hub to change reported properties: a JSON object, `null` deletes. [`Event::Reported`] answers with the
+    /// Asks the hub to change reported properties: a JSON object, `null` deletes. [`Event::Reported`](crate::Event::Reported) answers with the
     /// number that this gives.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl<const WINDOW: usize> Device<'_, WINDOW> {
         self.hub.report(now, patch, line, scratch)
     }
 
-    /// Asks for the whole twin; [`Event::Twin`] brings it.
+    /// Asks for the whole twin; [`Event::Twin`](crate::Event::Twin) brings it.
     pub fn request_twin(&mut self) {
         self.hub.request_twin();
     }

@@ -1,7 +1,7 @@
 //! The device: which path to climb, as whom, and what to say up there, for years.
 //!
 //! Takes in the time, what comes up from the MQTT connection, and telemetry; gives out attempts to make ([`Attempt`]),
-//! what to publish on a [`Line`], and [`Event`]s. It does no I/O and knows no runtime: the driver law of the core holds
+//! what to publish on a [`Line`](crate::Line), and [`Event`]s. It does no I/O and knows no runtime: the driver law of the core holds
 //! here too. Mutate, then [`poll`](Device::poll) until it says [`Step::Wait`].
 //!
 //! - `poll.rs`, `told.rs`, `commands.rs`: what is due; what comes up; what is asked for

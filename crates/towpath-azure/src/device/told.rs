@@ -151,7 +151,7 @@ impl<const WINDOW: usize> Device<'_, WINDOW> {
         assigned
     }
 
-    /// The farewell has left, or the connection was cut as [`Step::Abandon`] asked.
+    /// The farewell has left, or the connection was cut as [`Step::Abandon`](super::Step::Abandon) asked.
     pub fn closed(&mut self, now: Now) -> Option<Event<'static>> {
         self.ended();
         match self.stage {

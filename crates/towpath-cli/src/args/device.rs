@@ -156,7 +156,7 @@ pub(crate) struct Twin {
 
 /// Do the firmware update that waits in the twin, or print the version that runs
 ///
-/// Without a job it prints the version. A job is downloaded, checked and installed by the program of [update] in the
+/// Without a job it prints the version. A job is downloaded, checked and installed by the program of `[update]` in the
 /// file; then it ends with status 4, and the next start confirms and reports what runs then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -1,7 +1,7 @@
 //! Where an update agent's images come from: HTTPS over the same path as MQTT.
 //!
 //! Takes in what [`update::install`](towpath_azure::update::install()) asks for; gives out heads and bodies of
-//! [`https::Client`](crate::https::Client). The client's certificate is not shown to servers of images.
+//! [`https::Client`]. The client's certificate is not shown to servers of images.
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 //!
 //! [`Device::spawn`] takes what is decided beforehand ([`Options`]) and gives a handle that can be cloned, and
 //! [`Events`]. A task behind them provisions the device, finds the port that is open, renews tokens, comes back after
-//! whatever breaks, and sends what the [`outbox`](crate::outbox) holds. The algorithm is [`towpath_azure::Device`];
+//! whatever breaks, and sends what the [`outbox`] holds. The algorithm is [`towpath_azure::Device`];
 //! here are the sockets, the clocks and the files.
 //!
 //! - `options.rs`: what is decided

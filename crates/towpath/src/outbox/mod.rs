@@ -6,7 +6,7 @@
 //! both are counted.
 //!
 //! - [`Outbox`] is for a host: in a file, or in memory alone.
-//! - [`flash::FlashOutbox`] is for a microcontroller: in a region of its flash.
+//! - `flash::FlashOutbox` (feature `outbox-flash`) is for a microcontroller: in a region of its flash.
 //!
 //! Delivery is at least once: a message that was delivered just before a power cut may be there once more.
 //!
