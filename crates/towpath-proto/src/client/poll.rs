@@ -174,8 +174,12 @@ impl<B: Buffer, R: Random> Client<B, R> {
     /// be. The session is kept for the next attempt.
     pub fn abandon(&mut self) {
         self.let_go();
+        // How a message was settled is told once, and never again.
+        let settled = self
+            .found
+            .take_if(|found| matches!(found, Found::Settled(_)));
         self.put_back();
-        self.forget_found();
+        self.found = settled;
         self.lent = None;
         self.pieces = None;
         self.path.tx = Tx::EMPTY;
@@ -186,15 +190,12 @@ impl<B: Buffer, R: Random> Client<B, R> {
         }
     }
 
-    /// Lets a message go that nobody took, before [`disconnect`](Self::disconnect) and where the attempt ends without
-    /// a farewell. It counts as not received then, so that the server's repetition is not taken for one. What else was
-    /// found stays: how a message was settled is told once, and never again.
+    /// Lets an event go that nobody took, before [`disconnect`](Self::disconnect) and where the attempt ends without
+    /// a farewell. A message counts as not received then, so that the server's repetition is not taken for one.
     pub fn put_back(&mut self) {
-        if !matches!(self.found, Some(Found::Message(..) | Found::Piece { .. })) {
-            return;
-        }
-        self.found = None;
-        if let Some(id) = self.lent.take().and_then(|lent| lent.noted) {
+        if self.found.take().is_some()
+            && let Some(id) = self.lent.take().and_then(|lent| lent.noted)
+        {
             self.session.undelivered(id, &mut self.buffers.store);
         }
     }
