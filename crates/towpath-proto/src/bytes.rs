@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), Short> {
         let room = self.room(bytes.len())?;
         if self.key == 0 {
-            room.copy_from_slice(bytes);
+            copy(room, bytes);
         } else {
             self.put_masked(room, bytes);
         }
@@ -195,7 +195,7 @@ impl<'a> Writer<'a> {
         let (head, place) = self.room(len)?.split_at_mut_checked(head).ok_or(Short)?;
         fill(head)?;
         if self.key == 0 {
-            place.copy_from_slice(payload);
+            copy(place, payload);
         } else {
             self.mask(head);
             self.put_masked(place, payload);
@@ -231,9 +231,44 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Copies `from` to `to`, which has the same length.
+#[inline]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    if cfg!(target_os = "none") {
+        // The standard library's copy keeps its panic in a device's program, whatever is known of the lengths.
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+        return;
+    }
+    if to.len() == from.len() {
+        to.copy_from_slice(from);
+    }
+}
+
+/// Moves `bytes[from..to]` to the front, to `at`, if all of that lies in `bytes`; otherwise nothing.
+#[inline]
+pub(crate) fn shift(bytes: &mut [u8], from: usize, to: usize, at: usize) {
+    if let Some(offset) = from.checked_sub(at)
+        && let Some(part) = bytes.get_mut(at..to)
+        && offset <= part.len()
+    {
+        part.copy_within(offset.., 0);
+    }
+}
+
 /// Copies `from` to `to`, of the same length, XORed with `key` repeated from its low byte on.
 #[inline(never)]
 pub(crate) fn copy_masked(to: &mut [u8], from: &[u8], key: u32) {
+    if cfg!(target_os = "none") {
+        // A device has more time than flash.
+        let mut key = key;
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from ^ key as u8;
+            key = key.rotate_right(8);
+        }
+        return;
+    }
     // Not inlined, since only parameters tell the compiler that the two do not overlap: without that no vector code.
     // Nor does it know that the lengths are the same; said once here, it need not look at both below.
     let Some(to) = to.get_mut(..from.len()) else {
@@ -296,6 +331,14 @@ fn copy_words(to: &mut [u8], from: &[u8], key: u32) {
 
 /// XORs `bytes` in place with `key` repeated from its low byte on.
 pub(crate) fn mask_in_place(bytes: &mut [u8], key: u32) {
+    if cfg!(target_os = "none") {
+        let mut key = key;
+        for byte in bytes {
+            *byte ^= key as u8;
+            key = key.rotate_right(8);
+        }
+        return;
+    }
     let wide = u64::from(key) << 32 | u64::from(key);
     let (words, tail) = bytes.as_chunks_mut::<8>();
     for word in words {

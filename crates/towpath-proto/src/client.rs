@@ -5,6 +5,7 @@
 //! endpoint and tells how that went ([`entered`](Client::entered), [`reached`](Client::reached),
 //! [`closed`](Client::closed)); from the first byte on the ladder is climbed here.
 
+mod climb;
 mod commands;
 mod inbound;
 mod poll;
@@ -19,18 +20,21 @@ use crate::{
     fault::{Code, Fault},
     mqtt::{
         QoS, Version,
-        packet::{Connect, Disconnect, Kind, Packet, PacketId},
+        encode::body_framed_len,
+        packet::{Connect, Disconnect, PacketId},
         property::Properties,
         reason::ReasonCode,
         session::{Delivery, Due, Habits, Limits, Phase, Refusal, Session, Settled},
         topic::TopicName,
     },
-    path::{Path, Upgrade, Wire},
+    path::{Path, Wire},
     rung::Rung,
-    time::Instant,
-    trace::{Name, Trace, Traces},
-    ws::{self, Opcode, handshake::Request},
+    time::{Instant, millis},
+    trace::Traces,
+    ws::{self, Opcode},
 };
+#[cfg(feature = "ws")]
+use crate::{path::Upgrade, ws::handshake::Request};
 
 /// How to begin a connection.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,7 @@ pub struct Start<'a> {
     /// The CONNECT packet.
     pub connect: Connect<'a>,
     /// Climb by WebSocket.
+    #[cfg(feature = "ws")]
     pub upgrade: Option<Upgrade<'a>>,
     /// TLS lies on the byte stream: after TCP, [`Rung::Tls`] has to be reached before anything leaves. A
     /// [`Layer`](crate::tls::Layer) does that.
@@ -59,6 +64,7 @@ impl<'a> Start<'a> {
     pub const fn new(connect: Connect<'a>) -> Self {
         Self {
             connect,
+            #[cfg(feature = "ws")]
             upgrade: None,
             secured: false,
             patience: Duration::from_secs(10),
@@ -139,6 +145,14 @@ pub struct Client<B, R> {
     stream_end: Option<Fault>,
     /// The end of the attempt, to be handed out.
     ending: Option<Ending>,
+    /// The last rung to climb.
+    top: Option<Rung>,
+    /// How long to stay there in silence.
+    linger: Duration,
+    /// How long CONNACK may take, where that is not the patience of the other rungs.
+    answer: Option<Duration>,
+    /// It is reached, and this side is silent.
+    lingering: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -168,6 +182,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
             connect_len: 0,
             stream_end: None,
             ending: Some(Ending::Over),
+            top: None,
+            linger: Duration::ZERO,
+            answer: None,
+            lingering: false,
         }
     }
 
@@ -289,6 +307,16 @@ impl<B: Buffer, R: Random> Client<B, R> {
         )
     }
 
+    /// Forgets the session and lets the connection go, if there is one: what was not settled is gone and is told by
+    /// nothing. For a client that turns to another server.
+    pub fn forget(&mut self) {
+        self.abandon();
+        self.found = None;
+        let version = self.session.version;
+        self.session = Session::new();
+        self.session.version = version;
+    }
+
     /// Begins an attempt: writes the HTTP request, if there is one, and CONNECT, which leave as their rungs are reached.
     ///
     /// # Errors
@@ -296,9 +324,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     pub fn start(&mut self, now: Instant, start: &Start<'_>) -> Result<(), Refusal> {
         self.let_go();
         self.now = now;
-        let connect = Packet::Connect(start.connect);
-        let connect_len = connect
-            .encoded_len(start.connect.version)
+        let connect_len = body_framed_len(&start.connect, start.connect.version)
             .ok_or(Refusal::PacketTooLarge(usize::MAX))?;
         let habits = Habits {
             pipeline: start.pipeline,
@@ -314,10 +340,11 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.pieces = None;
         self.stream_end = None;
         self.ending = None;
+        self.lingering = false;
         self.request_len = 0;
         self.connect_len = connect_len;
-        self.path.start(None);
-        let written = self.write_opening(start, &connect);
+        self.path.start();
+        let written = self.write_opening(start);
         if let Err(refusal) = written {
             self.session.end(true, &mut self.buffers.store);
             self.ending = Some(Ending::Over);
@@ -328,7 +355,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
         Ok(())
     }
 
-    fn write_opening(&mut self, start: &Start<'_>, connect: &Packet<'_>) -> Result<(), Refusal> {
+    fn write_opening(&mut self, start: &Start<'_>) -> Result<(), Refusal> {
+        #[cfg(feature = "ws")]
         if let Some(upgrade) = &start.upgrade {
             self.write_request(upgrade)?;
         }
@@ -337,9 +365,11 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let mut unseen = Traces::new();
         let (_, mut wire, _, _) = self.split();
         wire.traces = &mut unseen;
-        wire.packet(connect, version).map_err(|_| Refusal::Full)
+        wire.packet(&start.connect, version)
+            .map_err(|_| Refusal::Full)
     }
 
+    #[cfg(feature = "ws")]
     fn write_request(&mut self, upgrade: &Upgrade<'_>) -> Result<(), Refusal> {
         let mut key = [0; 16];
         for bytes in key.as_chunks_mut::<4>().0 {
@@ -362,71 +392,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .room(&mut self.buffers.tx, len)
             .ok_or(Refusal::Full)?;
         let written = request.encode(room).map_err(|_| Refusal::Header)?;
-        self.path.start(Some(request.answer()));
+        self.path.upgrade(request.answer());
         self.path.tx.append(written);
         self.request_len = written;
         Ok(())
-    }
-
-    /// The driver begins to climb `rung`, one below the byte stream.
-    pub fn entered(&mut self, now: Instant, rung: Rung) {
-        self.now = now;
-        self.path.set_rung(rung);
-        self.path.expect_by(now, self.patience);
-        self.traces.started(now, rung);
-    }
-
-    /// The driver has reached `rung`. With [`Rung::Tcp`] the byte stream is open and bytes may leave; where it is
-    /// [secured](Start::secured), with [`Rung::Tls`].
-    pub fn reached(&mut self, now: Instant, rung: Rung) {
-        self.now = now;
-        self.traces.reached(now, rung);
-        if rung < Rung::Tcp || self.ending.is_some() {
-            return;
-        }
-        if self.path.secured && rung < Rung::Tls {
-            self.enter(Rung::Tls);
-            return;
-        }
-        if self.path.is_upgrading() {
-            self.enter(Rung::Upgrade);
-            self.path.tx.hold_at(self.request_len);
-            self.traces
-                .sent(now, Rung::Upgrade, Name::GET, self.request_len);
-        } else {
-            self.enter_mqtt();
-        }
-    }
-
-    /// The driver has reached `rung` and climbs another one itself before [`reached`](Self::reached): TCP where a proxy
-    /// comes before the byte stream is open, NAT64 on the way to TCP.
-    pub fn passed(&mut self, now: Instant, rung: Rung) {
-        self.now = now;
-        self.traces.reached(now, rung);
-    }
-
-    /// The next fact, for a driver that tells facts of its own between [`entered`](Self::entered) and
-    /// [`reached`](Self::reached), where nothing is polled.
-    pub fn take_trace(&mut self) -> Option<Trace> {
-        self.traces.take()
-    }
-
-    fn enter(&mut self, rung: Rung) {
-        self.path.set_rung(rung);
-        self.path.expect_by(self.now, self.patience);
-        self.traces.started(self.now, rung);
-    }
-
-    /// Everything below MQTT is reached: CONNECT leaves.
-    fn enter_mqtt(&mut self) {
-        self.path.tx.release();
-        self.enter(Rung::Mqtt);
-        self.traces.sent(
-            self.now,
-            Rung::Mqtt,
-            Name::packet(Kind::Connect),
-            self.connect_len,
-        );
     }
 
     /// Room for received bytes. Empty if the buffer is full of what was not polled out yet.
@@ -494,7 +463,11 @@ impl<B: Buffer, R: Random> Client<B, R> {
             return;
         }
         if let Some(fault) = self.path.overdue(now) {
-            self.fail(fault);
+            if self.lingering {
+                self.turn_back();
+            } else {
+                self.fail(fault);
+            }
             return;
         }
         if self.session.phase != Phase::Connected {
@@ -504,7 +477,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             Due::Nothing => {}
             Due::Ping => self.ping(),
             Due::Dead => {
-                let millis = u32::try_from(self.patience.as_millis()).unwrap_or(u32::MAX);
+                let millis = millis(self.patience);
                 self.fail(Fault::new(Rung::Mqtt, Code::PingTimeout).number(millis));
             }
         }
@@ -514,7 +487,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let (now, patience) = (self.now, self.patience);
         let (session, mut wire, _, _) = self.split();
         // Without room bytes wait to be sent; their leaving, or its failure, will tell as much as a ping.
-        let _ = wire.packet(&Packet::Pingreq, session.version);
+        let _ = wire.ping();
         session.keep_alive.pinged(now, patience);
     }
 
@@ -555,7 +528,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
                 reason,
                 properties: Properties::NONE,
             };
-            let _ = wire.packet(&Packet::Disconnect(disconnect), session.version);
+            let _ = wire.packet(&disconnect, session.version);
         }
         let broken_frames = fault.rung == Rung::Ws && fault.code != Code::WsClosed;
         if self.path.is_websocket() && (broken_frames || reason.is_some()) {

@@ -18,6 +18,8 @@ pub mod client;
 pub mod event;
 pub mod fault;
 pub mod http;
+#[cfg(feature = "defmt")]
+mod interned;
 pub mod mqtt;
 pub mod net;
 pub mod path;

@@ -39,8 +39,25 @@ impl Instant {
 
     /// `self` plus `span`, stopping at the end of time instead of wrapping.
     #[must_use]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn after(self, span: Duration) -> Self {
-        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        Self(self.0.saturating_add(micros(span)))
+    }
+}
+
+/// Whole microseconds, up to 584,000 years. Without the 128 bits of [`Duration::as_micros`], which a small processor
+/// pays for.
+fn micros(span: Duration) -> u64 {
+    const MOST: u64 = u64::MAX / 1_000_001;
+    span.as_secs().min(MOST) * 1_000_000 + u64::from(span.subsec_micros())
+}
+
+/// Whole milliseconds, as many as a fault can say.
+pub(crate) fn millis(span: Duration) -> u32 {
+    match u32::try_from(span.as_secs()) {
+        Ok(seconds) => seconds
+            .saturating_mul(1_000)
+            .saturating_add(span.subsec_millis()),
+        Err(_) => u32::MAX,
     }
 }

@@ -5,7 +5,8 @@ use crate::{
     buffers::{Buffer, Random},
     mqtt::{
         QoS, Version,
-        packet::{Auth, Disconnect, Packet, PacketId, Publish, Subscription},
+        encode::body_framed_len,
+        packet::{Auth, Disconnect, PacketId, Publish, Subscription},
         property::{Place, Properties},
         reason::ReasonCode,
         session::{Phase, Refusal},
@@ -101,7 +102,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         }
         properties.check(Place::AUTH)?;
         let (session, mut wire, _, _) = self.split();
-        wire.packet(&Packet::Auth(Auth { reason, properties }), session.version)
+        wire.packet(&Auth { reason, properties }, session.version)
             .map_err(|_| Refusal::Full)
     }
 
@@ -126,9 +127,9 @@ impl<B: Buffer, R: Random> Client<B, R> {
             }
             properties.check(Place::DISCONNECT)?;
             let framed = self.path.is_framed();
-            let packet = Packet::Disconnect(Disconnect { reason, properties });
+            let packet = Disconnect { reason, properties };
             let (session, mut wire, _, _) = self.split();
-            let len = packet.encoded_len(session.version).unwrap_or(usize::MAX);
+            let len = body_framed_len(&packet, session.version).unwrap_or(usize::MAX);
             if !wire.reserve(len, CLOSE_ROOM) {
                 return Err(Refusal::Full);
             }

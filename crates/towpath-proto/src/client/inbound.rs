@@ -3,6 +3,7 @@
 use super::{Client, Lent, Pieces, settled};
 use crate::{
     buffers::{Buffer, Random},
+    clause,
     event::{Connected, Event, Message, Piece},
     fault::{Code, Fault},
     mqtt::{
@@ -112,11 +113,14 @@ impl<B: Buffer, R: Random> Client<B, R> {
             return Ok(false);
         }
         self.enter_mqtt();
-        Ok(true)
+        Ok(self.ending.is_none() && !self.lingering)
     }
 
     /// Takes the next piece out of frames. False if bytes have to come first.
     fn unframe(&mut self) -> Result<bool, Fault> {
+        if cfg!(not(feature = "ws")) {
+            return Ok(false);
+        }
         match self.path.unframe(&mut self.buffers.rx)? {
             Unframed::Need => Ok(false),
             Unframed::Bytes => Ok(true),
@@ -137,7 +141,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let Some(copy) = copy.get_mut(..payload.len()) else {
             return Ok(());
         };
-        copy.copy_from_slice(payload);
+        crate::bytes::copy(copy, payload);
         let (_, mut wire, _, _) = self.split();
         let answer = match opcode {
             Opcode::Ping => wire.control_frame(Opcode::Pong, copy),
@@ -171,7 +175,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         if whole > self.session.own_packet_maximum() as usize {
             return Err(Fault::new(Rung::Mqtt, Code::PacketTooLarge)
                 .number(u32::try_from(whole).unwrap_or(u32::MAX))
-                .clause("[MQTT-3.1.2-24]"));
+                .clause(clause!("[MQTT-3.1.2-24]")));
         }
         let framed = self.path.is_framed();
         if available < whole && self.path.rx.reserve(&mut self.buffers.rx, whole, framed) {
@@ -216,7 +220,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let Some(body) = bytes.get(usize::from(header.len)..len) else {
             return Ok(Next::Need);
         };
-        let packet = Packet::decode_body(header, body, self.session.version)?;
+        let packet = Packet::decode_from_server(header, body, self.session.version)?;
         self.traces
             .received(self.now, Rung::Mqtt, Name::packet(header.kind), len);
         let mut wire = crate::path::Wire {
@@ -387,16 +391,23 @@ impl<B: Buffer, R: Random> Client<B, R> {
         }
     }
 
+    /// A packet that was taken in already.
+    fn decoded<'b>(&self, bytes: &'b [u8]) -> Option<Packet<'b>> {
+        let header = Header::decode(bytes, self.session.version).ok()??;
+        let body = bytes.get(usize::from(header.len)..)?;
+        Packet::decode_from_server(&header, body, self.session.version).ok()
+    }
+
     fn packet_event<'b>(&self, bytes: &'b [u8]) -> Event<'b> {
-        match Packet::decode(bytes, self.session.version) {
-            Ok(Some((Packet::Connack(connack), _))) => Event::Connected(Connected {
+        match self.decoded(bytes) {
+            Some(Packet::Connack(connack)) => Event::Connected(Connected {
                 session_present: connack.session_present,
                 limits: self.session.limits,
                 properties: connack.properties,
             }),
-            Ok(Some((Packet::Suback(suback), _))) => Event::Subscribed(suback),
-            Ok(Some((Packet::Unsuback(unsuback), _))) => Event::Unsubscribed(unsuback),
-            Ok(Some((Packet::Auth(auth), _))) => Event::Auth(auth),
+            Some(Packet::Suback(suback)) => Event::Subscribed(suback),
+            Some(Packet::Unsuback(unsuback)) => Event::Unsubscribed(unsuback),
+            Some(Packet::Auth(auth)) => Event::Auth(auth),
             // The same bytes were decoded a moment ago as one of the above.
             _ => Event::Failed(Fault::new(Rung::Mqtt, Code::ProtocolError)),
         }

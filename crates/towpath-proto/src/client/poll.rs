@@ -4,7 +4,7 @@ use super::{Client, Ending, inbound::Found};
 use crate::{
     buffers::{Buffer, Random},
     event::Event,
-    path::{Reason, Tx},
+    path::{Reason, Rx, Tx},
     rung::Rung,
     time::Instant,
     trace::Trace,
@@ -86,7 +86,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn turn(&mut self, now: Instant) -> Turn {
         self.now = now;
         self.let_go();
@@ -183,6 +183,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.lent = None;
         self.pieces = None;
         self.path.tx = Tx::EMPTY;
+        // The room for received bytes is free for other use until the next attempt.
+        self.path.rx = Rx::EMPTY;
         let before = self.ending.replace(Ending::Over);
         if matches!(before, None | Some(Ending::Disconnecting)) {
             let unsent = self.is_below_mqtt();

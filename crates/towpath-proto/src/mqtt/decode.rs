@@ -12,7 +12,10 @@ use super::{
     reason::ReasonCode,
     topic::{TopicName, check_utf8},
 };
-use crate::bytes::{Reader, Short};
+use crate::{
+    bytes::{Reader, Short},
+    malformed, protocol,
+};
 
 /// The fixed header of a packet (MQTT 5 section 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,17 +41,15 @@ impl Header {
             return Ok(None);
         };
         let kind = Kind::from_bits(first >> 4)
-            .ok_or(Invalid::malformed("MQTT 5 2.1.2 packet type 0 is reserved"))?;
+            .ok_or(malformed!("MQTT 5 2.1.2 packet type 0 is reserved"))?;
         let flags = first & 0x0F;
         if !flags_allowed(kind, flags) {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "[MQTT-2.1.3-1] reserved flag bits of the fixed header",
             ));
         }
         if kind == Kind::Auth && version == Version::V311 {
-            return Err(Invalid::malformed(
-                "MQTT 3.1.1 2.2.1 packet type 15 is reserved",
-            ));
+            return Err(malformed!("MQTT 3.1.1 2.2.1 packet type 15 is reserved",));
         }
         if let Some(&byte) = rest.first()
             && byte < 0x80
@@ -85,7 +86,7 @@ fn long_remaining(bytes: &[u8], version: Version) -> Result<Option<(u32, u8)>, I
         if byte & 0x80 == 0 {
             // 3.1.1 does not forbid padding, and some devices send it.
             if *byte == 0 && version == Version::V5 {
-                return Err(Invalid::malformed(
+                return Err(malformed!(
                     "[MQTT-1.5.5-1] the remaining length is longer than needed",
                 ));
             }
@@ -93,7 +94,7 @@ fn long_remaining(bytes: &[u8], version: Version) -> Result<Option<(u32, u8)>, I
         }
     }
     if bytes.len() >= 4 {
-        return Err(Invalid::malformed(
+        return Err(malformed!(
             "MQTT 5 2.1.4 the remaining length has more than four bytes",
         ));
     }
@@ -130,7 +131,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// The clause that the packet breaks.
     // Inlined as a whole, whatever else a program holds: a packet handed over in memory costs as much as decoding it.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub fn decode(bytes: &'a [u8], version: Version) -> Result<Option<(Self, usize)>, Invalid> {
         if let Some((flags, from, to)) = common_publish(bytes)
             && let Some(body) = bytes.get(from..to)
@@ -165,35 +166,67 @@ impl<'a> Packet<'a> {
             return Publish::decode_body(header.flags, body, version).map(Packet::Publish);
         }
         let mut reader = Reader::new(body);
-        let packet = decode_other(header.kind, &mut reader, version)?;
-        if reader.is_empty() {
-            Ok(packet)
-        } else {
-            Err(Invalid::malformed(
-                "MQTT 5 2.1.4 bytes are left behind the last field",
-            ))
-        }
+        let packet = match decode_clients(header.kind, &mut reader, version) {
+            Some(packet) => packet?,
+            None => decode_servers(header.kind, &mut reader, version)?,
+        };
+        at_end(&reader)?;
+        Ok(packet)
+    }
+
+    /// The same for a packet other than PUBLISH that a server may send. A client goes by this, so that a device does
+    /// not hold what only servers receive.
+    #[inline(never)]
+    pub(crate) fn decode_from_server(
+        header: &Header,
+        body: &'a [u8],
+        version: Version,
+    ) -> Result<Self, Invalid> {
+        let mut reader = Reader::new(body);
+        let packet = decode_servers(header.kind, &mut reader, version)?;
+        at_end(&reader)?;
+        Ok(packet)
     }
 }
 
-fn decode_other<'a>(
+fn at_end(reader: &Reader<'_>) -> Result<(), Invalid> {
+    if reader.is_empty() {
+        Ok(())
+    } else {
+        Err(malformed!(
+            "MQTT 5 2.1.4 bytes are left behind the last field"
+        ))
+    }
+}
+
+/// A packet that only clients send; `None` for any other.
+fn decode_clients<'a>(
+    kind: Kind,
+    reader: &mut Reader<'a>,
+    version: Version,
+) -> Option<Result<Packet<'a>, Invalid>> {
+    Some(match kind {
+        Kind::Connect => Connect::decode(reader).map(Packet::Connect),
+        Kind::Subscribe => Subscribe::decode(reader, version).map(Packet::Subscribe),
+        Kind::Unsubscribe => Unsubscribe::decode(reader, version).map(Packet::Unsubscribe),
+        Kind::Pingreq => Ok(Packet::Pingreq),
+        _ => return None,
+    })
+}
+
+fn decode_servers<'a>(
     kind: Kind,
     reader: &mut Reader<'a>,
     version: Version,
 ) -> Result<Packet<'a>, Invalid> {
     Ok(match kind {
-        Kind::Connect => Packet::Connect(Connect::decode(reader)?),
         Kind::Connack => Packet::Connack(Connack::decode(reader, version)?),
-        Kind::Publish => return Err(Invalid::malformed("MQTT 5 3.3")),
         Kind::Puback => Packet::Puback(Ack::decode(kind, reader, version)?),
         Kind::Pubrec => Packet::Pubrec(Ack::decode(kind, reader, version)?),
         Kind::Pubrel => Packet::Pubrel(Ack::decode(kind, reader, version)?),
         Kind::Pubcomp => Packet::Pubcomp(Ack::decode(kind, reader, version)?),
-        Kind::Subscribe => Packet::Subscribe(Subscribe::decode(reader, version)?),
         Kind::Suback => Packet::Suback(Suback::decode(reader, version)?),
-        Kind::Unsubscribe => Packet::Unsubscribe(Unsubscribe::decode(reader, version)?),
         Kind::Unsuback => Packet::Unsuback(Suback::decode_unsuback(reader, version)?),
-        Kind::Pingreq => Packet::Pingreq,
         Kind::Pingresp => Packet::Pingresp,
         Kind::Disconnect => {
             let (reason, properties) = decode_reason(kind, reader, version, Place::DISCONNECT)?;
@@ -204,6 +237,9 @@ fn decode_other<'a>(
             let auth = Auth { reason, properties };
             auth.check()?;
             Packet::Auth(auth)
+        }
+        Kind::Connect | Kind::Publish | Kind::Subscribe | Kind::Unsubscribe | Kind::Pingreq => {
+            return Err(protocol!("MQTT 5 2.1.2 a packet that only clients send"));
         }
     })
 }
@@ -221,17 +257,17 @@ fn reason_code(kind: Kind, code: u8) -> Result<ReasonCode, Invalid> {
 
 #[cold]
 const fn unknown_reason(kind: Kind) -> Invalid {
-    Invalid::protocol(match kind {
-        Kind::Connack => "[MQTT-3.2.2-8] no reason code of CONNACK",
-        Kind::Puback => "[MQTT-3.4.2-1] no reason code of PUBACK",
-        Kind::Pubrec => "[MQTT-3.5.2-1] no reason code of PUBREC",
-        Kind::Pubrel => "[MQTT-3.6.2-1] no reason code of PUBREL",
-        Kind::Pubcomp => "[MQTT-3.7.2-1] no reason code of PUBCOMP",
-        Kind::Suback => "[MQTT-3.9.3-2] no reason code of SUBACK",
-        Kind::Unsuback => "[MQTT-3.11.3-2] no reason code of UNSUBACK",
-        Kind::Disconnect => "[MQTT-3.14.2-1] no reason code of DISCONNECT",
-        _ => "[MQTT-3.15.2-1] no reason code of AUTH",
-    })
+    match kind {
+        Kind::Connack => protocol!("[MQTT-3.2.2-8] no reason code of CONNACK"),
+        Kind::Puback => protocol!("[MQTT-3.4.2-1] no reason code of PUBACK"),
+        Kind::Pubrec => protocol!("[MQTT-3.5.2-1] no reason code of PUBREC"),
+        Kind::Pubrel => protocol!("[MQTT-3.6.2-1] no reason code of PUBREL"),
+        Kind::Pubcomp => protocol!("[MQTT-3.7.2-1] no reason code of PUBCOMP"),
+        Kind::Suback => protocol!("[MQTT-3.9.3-2] no reason code of SUBACK"),
+        Kind::Unsuback => protocol!("[MQTT-3.11.3-2] no reason code of UNSUBACK"),
+        Kind::Disconnect => protocol!("[MQTT-3.14.2-1] no reason code of DISCONNECT"),
+        _ => protocol!("[MQTT-3.15.2-1] no reason code of AUTH"),
+    }
 }
 
 #[inline]
@@ -244,12 +280,12 @@ fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Invalid> {
     let bytes = binary(reader)?;
     check_utf8(bytes)?;
     core::str::from_utf8(bytes)
-        .map_err(|_| Invalid::malformed("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))
+        .map_err(|_| malformed!("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))
 }
 
 #[inline]
 fn packet_id(reader: &mut Reader<'_>) -> Result<PacketId, Invalid> {
-    PacketId::new(reader.u16()?).ok_or(Invalid::malformed("[MQTT-2.2.1-3] packet identifier 0"))
+    PacketId::new(reader.u16()?).ok_or(malformed!("[MQTT-2.2.1-3] packet identifier 0"))
 }
 
 #[inline]
@@ -267,7 +303,7 @@ fn properties<'a>(
 
 // Inlined for the same reason as `Packet::decode`.
 impl<'a> Publish<'a> {
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn decode_body(flags: u8, body: &'a [u8], version: Version) -> Result<Self, Invalid> {
         let mut reader = Reader::new(body);
         let mut publish = Self::decode_head(flags, &mut reader, version)?;
@@ -276,17 +312,17 @@ impl<'a> Publish<'a> {
     }
 
     /// Reads everything before the payload. The payload of the result is empty.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn decode_head(
         flags: u8,
         reader: &mut Reader<'a>,
         version: Version,
     ) -> Result<Self, Invalid> {
         let qos = QoS::from_bits(flags >> 1 & 3)
-            .ok_or(Invalid::malformed("[MQTT-3.3.1-4] a PUBLISH has QoS 3"))?;
+            .ok_or(malformed!("[MQTT-3.3.1-4] a PUBLISH has QoS 3"))?;
         let dup = flags & 8 != 0;
         if dup && qos == QoS::AtMostOnce {
-            return Err(Invalid::malformed("[MQTT-3.3.1-2] DUP on QoS 0"));
+            return Err(malformed!("[MQTT-3.3.1-2] DUP on QoS 0"));
         }
         let topic = TopicName::from_wire(binary(reader)?)?;
         // [MQTT-2.2.1-2]: with QoS 0 there is none.
@@ -320,9 +356,18 @@ fn check_alias(properties: &Properties<'_>) -> Result<(), Invalid> {
     {
         Ok(())
     } else {
-        Err(Invalid::protocol(
+        Err(protocol!(
             "[MQTT-4.7.3-1] a topic name is empty and has no alias",
         ))
+    }
+}
+
+impl<'a> Publish<'a> {
+    /// A PUBLISH that this side has encoded.
+    pub(crate) fn decode_kept(packet: &'a [u8], version: Version) -> Option<Self> {
+        let header = Header::decode(packet, version).ok()??;
+        let body = packet.get(usize::from(header.len)..)?;
+        Self::decode_body(header.flags, body, version).ok()
     }
 }
 
@@ -362,7 +407,7 @@ impl<'a> Subscribe<'a> {
         let packet_id = packet_id(reader)?;
         let properties = properties(reader, version, Place::SUBSCRIBE)?;
         if reader.is_empty() {
-            return Err(Invalid::protocol(
+            return Err(protocol!(
                 "[MQTT-3.8.3-2] a SUBSCRIBE without topic filters",
             ));
         }
@@ -382,7 +427,7 @@ impl<'a> Unsubscribe<'a> {
         let packet_id = packet_id(reader)?;
         let properties = properties(reader, version, Place::UNSUBSCRIBE)?;
         if reader.is_empty() {
-            return Err(Invalid::protocol(
+            return Err(protocol!(
                 "[MQTT-3.10.3-2] an UNSUBSCRIBE without topic filters",
             ));
         }
@@ -411,12 +456,12 @@ impl<'a> Suback<'a> {
     fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let suback = Self::decode_any(reader, version)?;
         if suback.codes.is_empty() {
-            return Err(Invalid::protocol("[MQTT-3.9.3-2] a SUBACK without codes"));
+            return Err(protocol!("[MQTT-3.9.3-2] a SUBACK without codes"));
         }
         if version == Version::V5 {
             suback.check_codes(Kind::Suback)?;
         } else if !suback.codes.iter().all(|code| matches!(code, 0..=2 | 0x80)) {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "MQTT 3.1.1 [MQTT-3.9.3-2] a reserved SUBACK return code",
             ));
         }
@@ -426,12 +471,10 @@ impl<'a> Suback<'a> {
     fn decode_unsuback(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let unsuback = Self::decode_any(reader, version)?;
         match (version, unsuback.codes.is_empty()) {
-            (Version::V311, false) => Err(Invalid::malformed(
-                "MQTT 3.1.1 3.11.3 an UNSUBACK with a payload",
-            )),
-            (Version::V5, true) => Err(Invalid::protocol(
-                "[MQTT-3.11.3-2] an UNSUBACK without codes",
-            )),
+            (Version::V311, false) => {
+                Err(malformed!("MQTT 3.1.1 3.11.3 an UNSUBACK with a payload",))
+            }
+            (Version::V5, true) => Err(protocol!("[MQTT-3.11.3-2] an UNSUBACK without codes",)),
             _ => unsuback.check_codes(Kind::Unsuback).map(|()| unsuback),
         }
     }

@@ -9,7 +9,7 @@ use super::{
     property::{Properties, Property, VARINT_MAX, put_binary, varint_len, write_varint},
     reason::ReasonCode,
 };
-use crate::bytes::{Short, Writer};
+use crate::bytes::{Short, Writer, copy};
 
 impl Packet<'_> {
     /// The bytes that the packet takes, `None` if it is too large for MQTT (268,435,460 bytes).
@@ -46,7 +46,7 @@ impl Packet<'_> {
             return publish.encode(version, None, writer);
         }
         let len = u32::try_from(self.body_len(version)).map_err(|_| Short)?;
-        writer.u8((self.kind() as u8) << 4 | self.flags())?;
+        writer.u8(first_byte(self.kind()))?;
         write_varint(writer, len)?;
         match self {
             Self::Connect(p) => p.encode(writer),
@@ -67,14 +67,6 @@ impl Packet<'_> {
             | Self::Auth(Auth { reason, properties }) => {
                 encode_reason(*reason, properties, version, writer)
             }
-        }
-    }
-
-    /// The lower four bits of the first byte (MQTT 5 section 2.1.3).
-    const fn flags(&self) -> u8 {
-        match self.kind() {
-            Kind::Pubrel | Kind::Subscribe | Kind::Unsubscribe => 2,
-            _ => 0,
         }
     }
 }
@@ -104,6 +96,112 @@ fn put_properties(
         properties.encode(writer, None)
     } else {
         Ok(())
+    }
+}
+
+/// What a client sends behind the fixed header of a packet. A client goes by this instead of [`Packet`], so that a
+/// device does not hold what only servers send.
+pub(crate) trait Body {
+    fn kind(&self) -> Kind;
+
+    fn body_len(&self, version: Version) -> usize;
+
+    fn encode_body(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short>;
+}
+
+/// The bytes of a whole packet, as [`Packet::encoded_len`].
+pub(crate) fn body_framed_len(body: &dyn Body, version: Version) -> Option<usize> {
+    framed_len(body.body_len(version))
+}
+
+/// Writes a whole packet, as [`Packet::encode`].
+pub(crate) fn encode_body(
+    body: &dyn Body,
+    version: Version,
+    writer: &mut Writer<'_>,
+) -> Result<(), Short> {
+    let len = u32::try_from(body.body_len(version)).map_err(|_| Short)?;
+    writer.u8(first_byte(body.kind()))?;
+    write_varint(writer, len)?;
+    body.encode_body(version, writer)
+}
+
+/// The first byte of a packet of this kind; of a PUBLISH without its flags (MQTT 5 section 2.1.3).
+pub(crate) const fn first_byte(kind: Kind) -> u8 {
+    let flags = match kind {
+        Kind::Pubrel | Kind::Subscribe | Kind::Unsubscribe => 2,
+        _ => 0,
+    };
+    (kind as u8) << 4 | flags
+}
+
+impl Body for Connect<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Connect
+    }
+
+    fn body_len(&self, _: Version) -> usize {
+        Connect::body_len(self)
+    }
+
+    fn encode_body(&self, _: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        self.encode(writer)
+    }
+}
+
+impl Body for Subscribe<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Subscribe
+    }
+
+    fn body_len(&self, version: Version) -> usize {
+        Subscribe::body_len(self, version)
+    }
+
+    fn encode_body(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        self.encode(version, writer)
+    }
+}
+
+impl Body for Unsubscribe<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Unsubscribe
+    }
+
+    fn body_len(&self, version: Version) -> usize {
+        Unsubscribe::body_len(self, version)
+    }
+
+    fn encode_body(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        self.encode(version, writer)
+    }
+}
+
+impl Body for Disconnect<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Disconnect
+    }
+
+    fn body_len(&self, version: Version) -> usize {
+        reason_len(self.reason, &self.properties, version)
+    }
+
+    fn encode_body(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        encode_reason(self.reason, &self.properties, version, writer)
+    }
+}
+
+impl Body for Auth<'_> {
+    fn kind(&self) -> Kind {
+        Kind::Auth
+    }
+
+    fn body_len(&self, version: Version) -> usize {
+        reason_len(self.reason, &self.properties, version)
+    }
+
+    fn encode_body(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
+        encode_reason(self.reason, &self.properties, version, writer)
     }
 }
 
@@ -226,7 +324,7 @@ impl Publish<'_> {
         let topic = self.topic.as_bytes();
         let rest = self.encode_start(body, topic.len() as u16, head)?;
         let (place, mut rest) = rest.split_at_mut_checked(topic.len()).ok_or(Short)?;
-        place.copy_from_slice(topic);
+        copy(place, topic);
         if let Some(id) = self.packet_id {
             let (place, behind) = rest.split_first_chunk_mut().ok_or(Short)?;
             *place = id.get().to_be_bytes();
@@ -253,6 +351,10 @@ impl Publish<'_> {
     ) -> Result<&'r mut [u8], Short> {
         let first = self.first_byte();
         let [high, low] = topic.to_be_bytes();
+        if cfg!(target_os = "none") {
+            // A device has more time than flash.
+            return encode_long_start(first, body, [high, low], room);
+        }
         match body {
             0..=0x7F => {
                 let (start, rest) = room.split_first_chunk_mut().ok_or(Short)?;

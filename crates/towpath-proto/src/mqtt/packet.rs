@@ -11,7 +11,7 @@ use super::{
     reason::ReasonCode,
     topic::{TopicFilter, TopicName},
 };
-use crate::bytes::Reader;
+use crate::{bytes::Reader, malformed, protocol};
 
 /// A packet identifier (MQTT 5 section 2.2.1); zero does not exist.
 pub type PacketId = NonZeroU16;
@@ -310,22 +310,21 @@ impl<'a> Subscription<'a> {
         let options = reader.u8()?;
         let reserved = if version == Version::V5 { 0xC0 } else { 0xFC };
         if options & reserved != 0 {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "[MQTT-3.8.3-5] reserved bits of the subscription options are set",
             ));
         }
-        let qos = QoS::from_bits(options & 3).ok_or(Invalid::protocol(
-            "MQTT 5 3.8.3.1 a subscription asks for QoS 3",
-        ))?;
+        let qos = QoS::from_bits(options & 3)
+            .ok_or(protocol!("MQTT 5 3.8.3.1 a subscription asks for QoS 3",))?;
         let retain_handling = match options >> 4 & 3 {
             0 => RetainHandling::Send,
             1 => RetainHandling::SendIfNew,
             2 => RetainHandling::DoNotSend,
-            _ => return Err(Invalid::protocol("MQTT 5 3.8.3.1 retain handling is 3")),
+            _ => return Err(protocol!("MQTT 5 3.8.3.1 retain handling is 3")),
         };
         let no_local = options & 4 != 0;
         if no_local && filter.is_shared() {
-            return Err(Invalid::protocol(
+            return Err(protocol!(
                 "[MQTT-3.8.3-4] no local on a shared subscription",
             ));
         }
@@ -500,7 +499,7 @@ impl Auth<'_> {
         // MQTT 5 section 3.15.2.1: success without properties is an empty packet. Section 3.15.2.2.2: anything else
         // names the method, which the list itself checks when it is not empty.
         if self.properties.is_empty() && self.reason != ReasonCode::SUCCESS {
-            return Err(Invalid::protocol(NO_METHOD));
+            return Err(protocol!(NO_METHOD));
         }
         Ok(())
     }

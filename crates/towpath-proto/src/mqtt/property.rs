@@ -1,7 +1,10 @@
 //! MQTT 5 properties: typed, read lazily from the wire (MQTT 5 section 2.2.2).
 
 use super::{Invalid, packet::NO_METHOD, topic};
-use crate::bytes::{Reader, Short, Writer};
+use crate::{
+    bytes::{Reader, Short, Writer},
+    malformed, protocol,
+};
 
 /// The packet (or the will inside CONNECT) that a property list belongs to, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +106,7 @@ impl<'a> Value<'a> for VarInt {
         if self.0 <= VARINT_MAX {
             Ok(())
         } else {
-            Err(Invalid::malformed(
+            Err(malformed!(
                 "MQTT 5 1.5.5 a number above 268,435,455 has no encoding",
             ))
         }
@@ -125,7 +128,7 @@ impl<'a> Value<'a> for &'a [u8] {
         if (**self).len() <= usize::from(u16::MAX) {
             Ok(())
         } else {
-            Err(Invalid::malformed(
+            Err(malformed!(
                 "MQTT 5 1.5.4, 1.5.6 a field is longer than 65,535 bytes",
             ))
         }
@@ -137,7 +140,7 @@ impl<'a> Value<'a> for &'a str {
         let bytes = <&[u8]>::decode(reader)?;
         topic::check_utf8(bytes)?;
         core::str::from_utf8(bytes)
-            .map_err(|_| Invalid::malformed("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))
+            .map_err(|_| malformed!("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))
     }
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
         put_binary(writer, self.as_bytes())
@@ -212,14 +215,14 @@ pub(crate) fn read_varint(reader: &mut Reader<'_>) -> Result<u32, Invalid> {
         value |= u32::from(byte & 0x7F) << shift;
         if byte & 0x80 == 0 {
             if byte == 0 && shift > 0 {
-                return Err(Invalid::malformed(
+                return Err(malformed!(
                     "[MQTT-1.5.5-1] a variable byte integer is longer than needed",
                 ));
             }
             return Ok(value);
         }
     }
-    Err(Invalid::malformed(
+    Err(malformed!(
         "MQTT 5 1.5.5 a variable byte integer has more than four bytes",
     ))
 }
@@ -245,7 +248,7 @@ macro_rules! properties {
             fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
                 match read_varint(reader)? {
                     $( $id => Ok(Self::$name(<$kind>::decode(reader)?)), )*
-                    _ => Err(Invalid::malformed("MQTT 5 2.2.2.2 an unknown property")),
+                    _ => Err(malformed!("MQTT 5 2.2.2.2 an unknown property")),
                 }
             }
 
@@ -299,44 +302,46 @@ properties! {
 impl Property<'_> {
     /// Checks the value by itself.
     fn check(&self) -> Result<(), Invalid> {
-        let clause = match self {
+        Err(match self {
             // Flags are 0 or 1.
-            Self::PayloadFormatIndicator(2..) => "MQTT 5 3.3.2.3.2 the payload format is no flag",
+            Self::PayloadFormatIndicator(2..) => {
+                protocol!("MQTT 5 3.3.2.3.2 the payload format is no flag")
+            }
             Self::RequestResponseInformation(2..) => {
-                "MQTT 5 3.1.2.11.6 request response information is no flag"
+                protocol!("MQTT 5 3.1.2.11.6 request response information is no flag")
             }
             Self::RequestProblemInformation(2..) => {
-                "MQTT 5 3.1.2.11.7 request problem information is no flag"
+                protocol!("MQTT 5 3.1.2.11.7 request problem information is no flag")
             }
-            Self::MaximumQoS(2..) => "MQTT 5 3.2.2.3.4 maximum QoS is neither 0 nor 1",
-            Self::RetainAvailable(2..) => "MQTT 5 3.2.2.3.5 retain available is no flag",
+            Self::MaximumQoS(2..) => protocol!("MQTT 5 3.2.2.3.4 maximum QoS is neither 0 nor 1"),
+            Self::RetainAvailable(2..) => protocol!("MQTT 5 3.2.2.3.5 retain available is no flag"),
             Self::WildcardSubscriptionAvailable(2..) => {
-                "MQTT 5 3.2.2.3.11 wildcard subscription available is no flag"
+                protocol!("MQTT 5 3.2.2.3.11 wildcard subscription available is no flag")
             }
             Self::SubscriptionIdentifierAvailable(2..) => {
-                "MQTT 5 3.2.2.3.12 subscription identifiers available is no flag"
+                protocol!("MQTT 5 3.2.2.3.12 subscription identifiers available is no flag")
             }
             Self::SharedSubscriptionAvailable(2..) => {
-                "MQTT 5 3.2.2.3.13 shared subscription available is no flag"
+                protocol!("MQTT 5 3.2.2.3.13 shared subscription available is no flag")
             }
-            Self::ReceiveMaximum(0) => "MQTT 5 3.1.2.11.3, 3.2.2.3.3 receive maximum is 0",
-            Self::MaximumPacketSize(0) => "MQTT 5 3.1.2.11.4, 3.2.2.3.6 maximum packet size is 0",
+            Self::ReceiveMaximum(0) => {
+                protocol!("MQTT 5 3.1.2.11.3, 3.2.2.3.3 receive maximum is 0")
+            }
+            Self::MaximumPacketSize(0) => {
+                protocol!("MQTT 5 3.1.2.11.4, 3.2.2.3.6 maximum packet size is 0")
+            }
             Self::SubscriptionIdentifier(VarInt(0)) => {
-                "MQTT 5 3.3.2.3.8, 3.8.2.1.2 a subscription identifier is 0"
+                protocol!("MQTT 5 3.3.2.3.8, 3.8.2.1.2 a subscription identifier is 0")
             }
             // An alias of 0 has its own reason code, so that a server can say what is wrong.
             Self::TopicAlias(0) => {
-                return Err(Invalid {
-                    reason: super::reason::ReasonCode::TOPIC_ALIAS_INVALID,
-                    clause: "[MQTT-3.3.2-8] a topic alias is 0",
-                });
+                crate::invalid!(TOPIC_ALIAS_INVALID, "[MQTT-3.3.2-8] a topic alias is 0")
             }
             Self::ResponseTopic(name) if topic::TopicName::new(name).is_err() => {
-                "[MQTT-3.3.2-14] a response topic is no topic name"
+                protocol!("[MQTT-3.3.2-14] a response topic is no topic name")
             }
             _ => return Ok(()),
-        };
-        Err(Invalid::protocol(clause))
+        })
     }
 
     /// Whether the property may appear several times (MQTT 5 sections 3.1.2.11.8 and 3.3.2.3.8).
@@ -373,6 +378,31 @@ impl PartialEq for Properties<'_> {
 
 impl Eq for Properties<'_> {}
 
+/// What is left of a list.
+struct Iter<'a>(Source<'a>);
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Property<'a>;
+
+    fn next(&mut self) -> Option<Property<'a>> {
+        match &mut self.0 {
+            Source::List(list) => {
+                let (first, rest) = list.split_first()?;
+                *list = rest;
+                Some(*first)
+            }
+            Source::Wire([]) => None,
+            Source::Wire(bytes) => {
+                let mut reader = Reader::new(bytes);
+                // Received bytes were checked by `decode`, so an error can't come up again here.
+                let property = Property::decode(&mut reader).ok()?;
+                *bytes = reader.rest();
+                Some(property)
+            }
+        }
+    }
+}
+
 impl<'a> Properties<'a> {
     /// No properties.
     pub const NONE: Self = Self(Source::List(&[]));
@@ -394,19 +424,7 @@ impl<'a> Properties<'a> {
 
     /// The properties in order.
     pub fn iter(&self) -> impl Iterator<Item = Property<'a>> + use<'a> {
-        let (list, wire) = match self.0 {
-            Source::List(list) => (list, &[][..]),
-            Source::Wire(bytes) => (&[][..], bytes),
-        };
-        let mut reader = Reader::new(wire);
-        // Received bytes were checked by `decode`, so an error can't come up again here.
-        list.iter().copied().chain(core::iter::from_fn(move || {
-            if reader.is_empty() {
-                None
-            } else {
-                Property::decode(&mut reader).ok()
-            }
-        }))
+        Iter(self.0)
     }
 
     /// The first property for which `pick` answers.
@@ -520,13 +538,13 @@ struct Seen(u64);
 impl Seen {
     fn admit(&mut self, property: &Property<'_>, place: Place) -> Result<(), Invalid> {
         if !place.within(property.places()) {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "MQTT 5 2.2.2.2 a property that this packet can't have",
             ));
         }
         let bit = 1u64 << (property.id() & 63);
         if self.0 & bit != 0 && !property.repeats(place) {
-            return Err(Invalid::protocol("MQTT 5 2.2.2.2 a property appears twice"));
+            return Err(protocol!("MQTT 5 2.2.2.2 a property appears twice"));
         }
         self.0 |= bit;
         property.check()
@@ -540,10 +558,10 @@ impl Seen {
             return Ok(());
         }
         if place == Place::AUTH {
-            return Err(Invalid::protocol(NO_METHOD));
+            return Err(protocol!(NO_METHOD));
         }
         if place == Place::CONNECT && self.0 & DATA != 0 {
-            return Err(Invalid::protocol(
+            return Err(protocol!(
                 "MQTT 5 3.1.2.11.10 authentication data without a method",
             ));
         }

@@ -18,6 +18,13 @@ macro_rules! reasons {
             pub const fn text(self) -> &'static str {
                 match self.0 { $( $value => $text, )* _ => "unknown reason" }
             }
+
+            /// The name as the number of a string.
+            #[cfg(feature = "defmt")]
+            pub(crate) fn interned(self) -> defmt::Str {
+                use crate::interned::interned;
+                match self.0 { $( $value => interned!($text), )* _ => interned!("unknown reason") }
+            }
         }
     };
 }

@@ -3,16 +3,17 @@
 use core::fmt;
 
 use super::Invalid;
+use crate::{malformed, protocol};
 
 /// Whether a byte asks for a closer look: U+0000, part of a character beyond ASCII and, in a topic name, a wildcard.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 const fn is_odd<const NAME: bool>(byte: u8) -> bool {
     // '+' is 0x2B and '#' is 0x23: they differ in one bit only.
     (byte >= 0x80) | (byte == 0) | (NAME & (byte & 0xF7 == 0x23))
 }
 
 /// Whether any byte is odd. All are looked at: for a fixed number of bytes that becomes a few vector instructions.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 fn any_odd<const NAME: bool>(bytes: &[u8]) -> bool {
     bytes
         .iter()
@@ -20,8 +21,12 @@ fn any_odd<const NAME: bool>(bytes: &[u8]) -> bool {
 }
 
 /// Whether no byte asks for a closer look. Nearly all strings that occur are like that.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 fn is_plain<const NAME: bool>(bytes: &[u8]) -> bool {
+    if cfg!(target_os = "none") {
+        // A device has more time than flash.
+        return !bytes.iter().any(|byte| is_odd::<NAME>(*byte));
+    }
     let Some(last) = bytes.last_chunk::<16>() else {
         return is_plain_short::<NAME>(bytes);
     };
@@ -61,11 +66,11 @@ pub fn check_utf8(bytes: &[u8]) -> Result<(), Invalid> {
 #[cold]
 fn look_closer(bytes: &[u8]) -> Result<(), Invalid> {
     if bytes.contains(&0) {
-        return Err(Invalid::malformed("[MQTT-1.5.4-2] a string holds U+0000"));
+        return Err(malformed!("[MQTT-1.5.4-2] a string holds U+0000"));
     }
     // Surrogates and overlong forms are no UTF-8 for the standard library either.
     if core::str::from_utf8(bytes).is_err() {
-        return Err(Invalid::malformed(
+        return Err(malformed!(
             "[MQTT-1.5.4-1] a string is not well-formed UTF-8",
         ));
     }
@@ -77,7 +82,7 @@ fn look_closer(bytes: &[u8]) -> Result<(), Invalid> {
 fn look_closer_at_name(bytes: &[u8]) -> Result<(), Invalid> {
     look_closer(bytes)?;
     if bytes.contains(&b'+') || bytes.contains(&b'#') {
-        return Err(Invalid::malformed(
+        return Err(malformed!(
             "[MQTT-4.7.0-1], [MQTT-3.3.2-2] a topic name holds a wildcard",
         ));
     }
@@ -98,19 +103,19 @@ impl<'a> TopicName<'a> {
     /// The clause that is broken.
     pub fn new(name: &'a str) -> Result<Self, Invalid> {
         if name.is_empty() {
-            return Err(Invalid::protocol("[MQTT-4.7.3-1] a topic name is empty"));
+            return Err(protocol!("[MQTT-4.7.3-1] a topic name is empty"));
         }
         Self::from_wire(name.as_bytes())
     }
 
     /// Checks received bytes; unlike [`new`](Self::new) an empty name passes.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn from_wire(bytes: &'a [u8]) -> Result<Self, Invalid> {
         if !is_plain::<true>(bytes) {
             look_closer_at_name(bytes)?;
         }
         if bytes.len() > usize::from(u16::MAX) {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "[MQTT-4.7.3-3] a topic name is longer than 65,535 bytes",
             ));
         }
@@ -165,14 +170,14 @@ impl<'a> TopicFilter<'a> {
     pub fn new(filter: &'a str) -> Result<Self, Invalid> {
         check_utf8(filter.as_bytes())?;
         if filter.len() > usize::from(u16::MAX) {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "[MQTT-4.7.3-3] a topic filter is longer than 65,535 bytes",
             ));
         }
         if let Some(shared) = filter.strip_prefix("$share/") {
             check_shared(shared)?;
         } else {
-            check_levels(filter)?;
+            check_levels(filter.as_bytes())?;
         }
         Ok(Self(filter))
     }
@@ -180,7 +185,7 @@ impl<'a> TopicFilter<'a> {
     /// Checks received bytes.
     pub(crate) fn from_wire(bytes: &'a [u8]) -> Result<Self, Invalid> {
         let text = core::str::from_utf8(bytes)
-            .map_err(|_| Invalid::malformed("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))?;
+            .map_err(|_| malformed!("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))?;
         Self::new(text)
     }
 
@@ -199,7 +204,7 @@ impl<'a> TopicFilter<'a> {
     /// Whether the filter holds a wildcard.
     #[must_use]
     pub fn has_wildcard(self) -> bool {
-        self.0.contains(['+', '#'])
+        has_wildcard(self.0.as_bytes())
     }
 
     /// Whether a message published to `topic` matches (MQTT 5 section 4.7). A shared filter matches by its inner filter.
@@ -239,38 +244,41 @@ impl fmt::Display for TopicFilter<'_> {
 }
 
 fn check_shared(rest: &str) -> Result<(), Invalid> {
-    let Some((name, filter)) = rest.split_once('/') else {
-        return Err(Invalid::protocol(
-            "[MQTT-4.8.2-2] a shared subscription has no filter",
-        ));
-    };
+    let rest = rest.as_bytes();
+    let end = rest.iter().position(|byte| *byte == b'/').ok_or(protocol!(
+        "[MQTT-4.8.2-2] a shared subscription has no filter"
+    ))?;
+    let (name, filter) = rest.split_at_checked(end).unwrap_or_default();
     if name.is_empty() {
-        return Err(Invalid::protocol("[MQTT-4.8.2-1] a share name is empty"));
+        return Err(protocol!("[MQTT-4.8.2-1] a share name is empty"));
     }
-    if name.contains(['+', '#']) {
-        return Err(Invalid::protocol(
-            "[MQTT-4.8.2-2] a share name holds a wildcard",
-        ));
+    if has_wildcard(name) {
+        return Err(protocol!("[MQTT-4.8.2-2] a share name holds a wildcard"));
     }
-    check_levels(filter)
+    check_levels(filter.get(1..).unwrap_or_default())
 }
 
-fn check_levels(filter: &str) -> Result<(), Invalid> {
+fn has_wildcard(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| matches!(byte, b'+' | b'#'))
+}
+
+fn check_levels(filter: &[u8]) -> Result<(), Invalid> {
     if filter.is_empty() {
-        return Err(Invalid::protocol("[MQTT-4.7.3-1] a topic filter is empty"));
+        return Err(protocol!("[MQTT-4.7.3-1] a topic filter is empty"));
     }
-    let mut levels = filter.split('/').peekable();
-    while let Some(level) = levels.next() {
-        if level.contains('#') && (level != "#" || levels.peek().is_some()) {
-            return Err(Invalid::malformed(
-                "[MQTT-4.7.1-1] # is not alone in the last level",
+    let mut before = b'/';
+    let mut rest = filter;
+    while let [byte, behind @ ..] = rest {
+        let alone = before == b'/';
+        if *byte == b'#' && !(alone && behind.is_empty()) {
+            return Err(malformed!(
+                "[MQTT-4.7.1-1] # is not alone in the last level"
             ));
         }
-        if level.contains('+') && level != "+" {
-            return Err(Invalid::malformed(
-                "[MQTT-4.7.1-2] + is not alone in its level",
-            ));
+        if *byte == b'+' && !(alone && matches!(behind, [] | [b'/', ..])) {
+            return Err(malformed!("[MQTT-4.7.1-2] + is not alone in its level"));
         }
+        (before, rest) = (*byte, behind);
     }
     Ok(())
 }

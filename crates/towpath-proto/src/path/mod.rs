@@ -17,7 +17,7 @@ use crate::{
     buffers::Buffer,
     fault::{Code, Fault},
     rung::Rung,
-    time::Instant,
+    time::{Instant, millis},
     trace::{Name, Traces},
     ws::{
         self, Deframer, Opcode, Role, Step,
@@ -83,9 +83,20 @@ enum Framing {
     /// MQTT lies in the byte stream as it is.
     None,
     /// The upgrade was asked for.
-    Upgrading(Answer),
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(dead_code, reason = "there is no value of it then")
+    )]
+    Upgrading(Answer, Frames),
     /// WebSocket frames.
-    Open(Deframer),
+    Open(Deframer, Frames),
+}
+
+/// Whether there can be frames. Without the feature `ws` nothing is of this type, so the compiler drops what they need.
+#[derive(Debug, Clone, Copy)]
+enum Frames {
+    #[cfg(feature = "ws")]
+    Asked,
 }
 
 /// One attempt.
@@ -123,10 +134,15 @@ impl Path {
     }
 
     /// Begins an attempt. Nothing leaves before the transport is open.
-    pub(crate) fn start(&mut self, framed: Option<Answer>) {
+    pub(crate) fn start(&mut self) {
         *self = Self::new();
-        self.framing = framed.map_or(Framing::None, Framing::Upgrading);
         self.tx.hold_at(0);
+    }
+
+    /// Begins with a request to upgrade that `answer` answers.
+    #[cfg(feature = "ws")]
+    pub(crate) fn upgrade(&mut self, answer: Answer) {
+        self.framing = Framing::Upgrading(answer, Frames::Asked);
     }
 
     /// Whether packets are carried in masked frames.
@@ -136,11 +152,11 @@ impl Path {
 
     /// Whether the peer has switched to WebSocket.
     pub(crate) const fn is_websocket(&self) -> bool {
-        matches!(self.framing, Framing::Open(_))
+        matches!(self.framing, Framing::Open(..))
     }
 
     pub(crate) const fn is_upgrading(&self) -> bool {
-        matches!(self.framing, Framing::Upgrading(_))
+        matches!(self.framing, Framing::Upgrading(..))
     }
 
     pub(crate) fn expect_by(&mut self, now: Instant, patience: Duration) {
@@ -165,7 +181,7 @@ impl Path {
             Rung::Mqtt => Code::ConnackTimeout,
             _ => Code::ConnectTimeout,
         };
-        let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+        let millis = millis(patience);
         Some(Fault::new(self.rung, code).number(millis))
     }
 
@@ -176,7 +192,7 @@ impl Path {
         traces: &mut Traces,
         now: Instant,
     ) -> Result<bool, Fault> {
-        let Framing::Upgrading(answer) = &mut self.framing else {
+        let Framing::Upgrading(answer, frames) = &mut self.framing else {
             return Ok(true);
         };
         let full = self.rx.is_full(buffer);
@@ -188,7 +204,7 @@ impl Path {
         traces.received(now, Rung::Upgrade, Name::SWITCHING, answer.head_len());
         traces.reached(now, Rung::Upgrade);
         traces.reached(now, Rung::Ws);
-        self.framing = Framing::Open(Deframer::new(Role::Client));
+        self.framing = Framing::Open(Deframer::new(Role::Client), *frames);
         self.tx.release();
         Ok(true)
     }
@@ -198,14 +214,14 @@ impl Path {
         match &self.framing {
             // What TLS says about the end is nearer to its cause.
             _ if fault.rung == Rung::Tls => fault,
-            Framing::Upgrading(answer) => answer.eof().unwrap_or(fault),
+            Framing::Upgrading(answer, _) => answer.eof().unwrap_or(fault),
             _ => fault,
         }
     }
 
     /// Moves bytes of MQTT out of frames until there is something new or nothing is left. True if MQTT has more bytes.
     pub(crate) fn unframe(&mut self, buffer: &mut dyn Buffer) -> Result<Unframed, Fault> {
-        let Framing::Open(deframer) = &mut self.framing else {
+        let Framing::Open(deframer, _) = &mut self.framing else {
             return Ok(Unframed::Need);
         };
         match deframer.next(self.rx.raw_mut(buffer))? {

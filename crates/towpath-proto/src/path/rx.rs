@@ -1,6 +1,6 @@
 //! Cursors over the receive buffer: MQTT bytes in front, bytes of frames behind.
 
-use crate::buffers::Buffer;
+use crate::{buffers::Buffer, bytes::shift};
 
 /// `start..ready` are MQTT bytes that were not consumed, `raw..end` bytes that no rung has decoded. Without frames
 /// `ready`, `raw` and `end` are the same.
@@ -105,7 +105,7 @@ impl Rx {
         let from = self.raw;
         let to = from.saturating_add(take).min(self.end);
         if self.ready != from {
-            buffer.bytes_mut().copy_within(from..to, self.ready);
+            shift(buffer.bytes_mut(), from, to, self.ready);
         }
         self.ready = self.ready.saturating_add(to.saturating_sub(from));
         self.raw = to;
@@ -117,8 +117,8 @@ impl Rx {
             return;
         }
         let ready = self.ready.saturating_sub(self.start);
-        bytes.copy_within(self.start..self.ready, 0);
-        bytes.copy_within(self.raw..self.end, ready);
+        shift(bytes, self.start, self.ready, 0);
+        shift(bytes, self.raw, self.end, ready);
         let end = ready.saturating_add(self.end.saturating_sub(self.raw));
         *self = Self {
             start: 0,

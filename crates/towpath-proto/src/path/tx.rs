@@ -1,6 +1,6 @@
 //! Cursors over the transmit buffer.
 
-use crate::buffers::Buffer;
+use crate::{buffers::Buffer, bytes::shift};
 
 /// `head..tail` are bytes to send, of which those from `hold` on have to wait for a rung to be reached.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ impl Tx {
     }
 
     /// Makes room for `len` bytes behind the tail, and says whether there is.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn reserve(&mut self, buffer: &mut dyn Buffer, len: usize) -> bool {
         match self.tail.checked_add(len) {
             Some(end) if end <= buffer.bytes().len() => true,
@@ -75,7 +75,7 @@ impl Tx {
             return true;
         }
         if self.head > 0 && self.tail <= buffer.bytes().len() {
-            buffer.bytes_mut().copy_within(self.head..self.tail, 0);
+            shift(buffer.bytes_mut(), self.head, self.tail, 0);
             if self.hold != NO_HOLD {
                 self.hold = self.hold.saturating_sub(self.head);
             }
@@ -89,7 +89,7 @@ impl Tx {
     }
 
     /// The room that [`reserve`](Self::reserve) made.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn room<'b>(&self, buffer: &'b mut dyn Buffer, len: usize) -> Option<&'b mut [u8]> {
         buffer.bytes_mut().get_mut(self.tail..)?.get_mut(..len)
     }

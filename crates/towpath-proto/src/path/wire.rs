@@ -5,7 +5,9 @@ use crate::{
     bytes::{Short, Writer},
     mqtt::{
         Version,
-        packet::{Kind, Packet, Publish},
+        encode::{Body, body_framed_len, encode_body, first_byte},
+        packet::{Kind, PacketId, Publish},
+        reason::ReasonCode,
     },
     path::Tx,
     rung::Rung,
@@ -28,10 +30,14 @@ pub(crate) struct Wire<'c> {
 }
 
 impl Wire<'_> {
+    const fn is_framed(&self) -> bool {
+        cfg!(feature = "ws") && self.framed
+    }
+
     /// Makes room for a packet of `len` bytes and, behind it, `reserve` bytes; says whether there is.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn reserve(&mut self, len: usize, reserve: usize) -> bool {
-        let framing = if self.framed {
+        let framing = if self.is_framed() {
             ws::frame::header_len(len, true)
         } else {
             0
@@ -48,15 +54,15 @@ impl Wire<'_> {
     }
 
     /// Writes `len` bytes of a packet through `fill` into room that was reserved.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn append(
         &mut self,
         len: usize,
-        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), Short>,
+        fill: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), Short>,
     ) -> Result<(), Short> {
         let mut written = 0;
         let mut key = None;
-        if self.framed {
+        if self.is_framed() {
             let mask = self.random.next_u32().to_le_bytes();
             let header = self
                 .tx
@@ -84,18 +90,65 @@ impl Wire<'_> {
     ///
     /// # Errors
     /// [`Short`] if there is no room for it.
-    pub(crate) fn packet(&mut self, packet: &Packet<'_>, version: Version) -> Result<(), Short> {
-        let len = packet.encoded_len(version).ok_or(Short)?;
+    pub(crate) fn packet(&mut self, packet: &dyn Body, version: Version) -> Result<(), Short> {
+        let len = body_framed_len(packet, version).ok_or(Short)?;
+        self.filled(packet.kind(), len, &mut |writer| {
+            encode_body(packet, version, writer)
+        })
+    }
+
+    /// Writes a packet of `len` bytes that `fill` knows.
+    pub(crate) fn filled(
+        &mut self,
+        kind: Kind,
+        len: usize,
+        fill: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), Short>,
+    ) -> Result<(), Short> {
         if !self.reserve(len, 0) {
             return Err(Short);
         }
-        self.append(len, |writer| packet.encode(version, writer))?;
-        self.trace(packet.kind(), len);
+        self.append(len, fill)?;
+        self.trace(kind, len);
         Ok(())
     }
 
+    /// Writes an acknowledgement: PUBACK, PUBREC, PUBREL or PUBCOMP.
+    pub(crate) fn acknowledge(
+        &mut self,
+        kind: Kind,
+        id: PacketId,
+        reason: ReasonCode,
+        version: Version,
+    ) -> Result<(), Short> {
+        // MQTT 5 sections 3.4.2.1 and 3.4.2.2: success is the two bytes of the identifier.
+        let long = version == Version::V5 && reason != ReasonCode::SUCCESS;
+        let [high, low] = id.get().to_be_bytes();
+        let packet = [
+            first_byte(kind),
+            if long { 3 } else { 2 },
+            high,
+            low,
+            reason.0,
+        ];
+        let (short, _) = packet.split_at(4);
+        self.kept(if long { &packet } else { short }, kind)
+    }
+
+    /// Writes PINGREQ.
+    pub(crate) fn ping(&mut self) -> Result<(), Short> {
+        self.kept(&[first_byte(Kind::Pingreq), 0], Kind::Pingreq)
+    }
+
+    /// Writes a packet that is encoded already.
+    fn kept(&mut self, packet: &[u8], kind: Kind) -> Result<(), Short> {
+        if !self.reserve(packet.len(), 0) {
+            return Err(Short);
+        }
+        self.encoded(packet, 0, kind)
+    }
+
     /// Writes a PUBLISH of `len` bytes into room that was reserved, with a topic alias if one is given.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn publish(
         &mut self,
         publish: &Publish<'_>,
@@ -103,7 +156,7 @@ impl Wire<'_> {
         alias: Option<u16>,
         len: usize,
     ) -> Result<(), Short> {
-        self.append(len, |writer| publish.encode(version, alias, writer))?;
+        self.append(len, &mut |writer| publish.encode(version, alias, writer))?;
         self.trace(Kind::Publish, len);
         Ok(())
     }
@@ -111,7 +164,7 @@ impl Wire<'_> {
     /// Writes a packet that is encoded already into room that was reserved, with `flags` more in its first byte.
     #[inline]
     pub(crate) fn encoded(&mut self, packet: &[u8], flags: u8, kind: Kind) -> Result<(), Short> {
-        self.append(packet.len(), |writer| {
+        self.append(packet.len(), &mut |writer| {
             let Some((first, rest)) = packet.split_first() else {
                 return Ok(());
             };

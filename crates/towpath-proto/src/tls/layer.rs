@@ -60,7 +60,7 @@ pub struct Layer<T> {
     /// The side that sent last, and how many flights of the server have begun.
     speaking: Option<Side>,
     flights: u8,
-    facts: [Option<Trace>; KEPT],
+    facts: [Option<(Instant, Fact)>; KEPT],
     facts_len: usize,
 }
 
@@ -377,9 +377,13 @@ impl<T: Tls> Layer<T> {
     /// The next fact about TLS.
     pub fn next_trace(&mut self) -> Option<Trace> {
         self.facts_len = self.facts_len.checked_sub(1)?;
-        let first = self.facts.first_mut()?.take();
+        let (at, fact) = self.facts.first_mut()?.take()?;
         self.facts.rotate_left(1);
-        first
+        Some(Trace {
+            at,
+            rung: Rung::Tls,
+            fact: trace::Fact::Tls(fact),
+        })
     }
 
     fn spoke(&mut self, side: Side) {
@@ -497,11 +501,7 @@ impl<T: Tls> Layer<T> {
             self.facts_len -= 1;
         }
         if let Some(place) = self.facts.get_mut(self.facts_len) {
-            *place = Some(Trace {
-                at: now,
-                rung: Rung::Tls,
-                fact: trace::Fact::Tls(fact),
-            });
+            *place = Some((now, fact));
             self.facts_len += 1;
         }
     }

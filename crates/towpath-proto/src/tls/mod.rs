@@ -101,6 +101,12 @@ pub trait Tls {
         0
     }
 
+    /// Hands each certificate that the server showed last to `keep`, in DER, the leaf first, whether it was accepted or
+    /// not. None where [`Profile::keep_chain`] is off, or the back-end has no memory for them.
+    fn server_chain(&self, keep: &mut dyn FnMut(&[u8])) {
+        let _ = keep;
+    }
+
     /// Hands a session to resume later ([`Profile::session`]) to `keep`, if there is one newer than the last time; in
     /// the library's own format. The bytes hold secrets: keep them like a key.
     fn take_session(&mut self, keep: &mut dyn FnMut(&[u8])) {

@@ -153,7 +153,7 @@ pub struct Profile<'a> {
     /// The name or address that the server's certificate has to bear.
     pub server: &'a str,
     /// The name to tell the server (SNI) if it is not [`server`](Self::server). An address is never told (RFC 6066
-    /// section 3).
+    /// section 3), and an empty name means that none is.
     pub server_name: Option<&'a str>,
     /// The application protocols to offer (ALPN), such as `mqtt`; empty: the extension is left out.
     pub alpn: &'a [&'a str],
@@ -175,6 +175,8 @@ pub struct Profile<'a> {
     pub session: Option<&'a [u8]>,
     /// Whether the library's own account of the handshake is wanted, where that costs something.
     pub trace: bool,
+    /// Whether the server's certificates are kept for [`server_chain`](super::Tls::server_chain).
+    pub keep_chain: bool,
 }
 
 impl fmt::Debug for Profile<'_> {

@@ -6,7 +6,7 @@
 
 use super::Role;
 use crate::{
-    bytes::{Reader, Short, copy_masked, mask_in_place},
+    bytes::{Reader, Short, copy, copy_masked, mask_in_place},
     fault::{Code, Fault},
     rung::Rung,
 };
@@ -141,7 +141,7 @@ pub fn write(
         .ok_or(Short)?;
     match mask {
         Some(key) => copy_masked(room, payload, u32::from_le_bytes(key)),
-        None => room.copy_from_slice(payload),
+        None => copy(room, payload),
     }
     Ok(header + payload.len())
 }

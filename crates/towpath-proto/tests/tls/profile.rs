@@ -56,6 +56,7 @@ const PROFILE: Profile<'static> = Profile {
     session: None,
     ticketless: false,
     trace: false,
+    keep_chain: false,
 };
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{binary, properties, reason_code, text};
 use crate::{
     bytes::Reader,
+    invalid, malformed,
     mqtt::{
         Invalid, QoS, Version,
         packet::{Connack, Connect, Kind, Will},
@@ -10,23 +11,24 @@ use crate::{
         reason::ReasonCode,
         topic::TopicName,
     },
+    protocol,
 };
 
 impl<'a> Connect<'a> {
     pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        let unsupported = |clause| Invalid {
-            reason: ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
-            clause,
-        };
         if binary(reader)? != b"MQTT" {
-            return Err(unsupported("[MQTT-3.1.2-1] the protocol name is not MQTT"));
+            return Err(invalid!(
+                UNSUPPORTED_PROTOCOL_VERSION,
+                "[MQTT-3.1.2-1] the protocol name is not MQTT"
+            ));
         }
         let version = match reader.u8()? {
             4 => Version::V311,
             5 => Version::V5,
             _ => {
-                return Err(unsupported(
-                    "[MQTT-3.1.2-2] the protocol version is neither 3.1.1 nor 5",
+                return Err(invalid!(
+                    UNSUPPORTED_PROTOCOL_VERSION,
+                    "[MQTT-3.1.2-2] the protocol version is neither 3.1.1 nor 5"
                 ));
             }
         };
@@ -35,11 +37,10 @@ impl<'a> Connect<'a> {
         let properties = properties(reader, version, Place::CONNECT)?;
         let client_id = text(reader)?;
         if client_id.is_empty() && version == Version::V311 && !flags.has(ConnectFlags::CLEAN) {
-            let reason = ReasonCode::CLIENT_IDENTIFIER_NOT_VALID;
-            return Err(Invalid {
-                reason,
-                clause: "MQTT 3.1.1 [MQTT-3.1.3-8] no client identifier and no clean session",
-            });
+            return Err(invalid!(
+                CLIENT_IDENTIFIER_NOT_VALID,
+                "MQTT 3.1.1 [MQTT-3.1.3-8] no client identifier and no clean session"
+            ));
         }
         let will = if flags.has(ConnectFlags::WILL) {
             Some(Will::decode(reader, version, flags)?)
@@ -85,25 +86,21 @@ impl ConnectFlags {
     fn decode(bits: u8, version: Version) -> Result<Self, Invalid> {
         let flags = Self(bits);
         if flags.has(1) {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "[MQTT-3.1.2-3] the reserved connect flag is set",
             ));
         }
         if !flags.has(Self::WILL) && flags.has(Self::WILL_QOS) {
-            return Err(Invalid::malformed(
-                "[MQTT-3.1.2-11] will QoS without a will",
-            ));
+            return Err(malformed!("[MQTT-3.1.2-11] will QoS without a will",));
         }
         if !flags.has(Self::WILL) && flags.has(Self::WILL_RETAIN) {
-            return Err(Invalid::malformed(
-                "[MQTT-3.1.2-13] will retain without a will",
-            ));
+            return Err(malformed!("[MQTT-3.1.2-13] will retain without a will",));
         }
         if flags.0 & Self::WILL_QOS == Self::WILL_QOS {
-            return Err(Invalid::malformed("[MQTT-3.1.2-12] the will has QoS 3"));
+            return Err(malformed!("[MQTT-3.1.2-12] the will has QoS 3"));
         }
         if version == Version::V311 && flags.has(Self::PASSWORD) && !flags.has(Self::USER) {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "MQTT 3.1.1 [MQTT-3.1.2-22] a password without a user name",
             ));
         }
@@ -124,7 +121,7 @@ impl<'a> Will<'a> {
         let properties = properties(reader, version, Place::WILL)?;
         let topic = TopicName::from_wire(binary(reader)?)?;
         if topic.is_empty() {
-            return Err(Invalid::protocol("[MQTT-4.7.3-1] the will topic is empty"));
+            return Err(protocol!("[MQTT-4.7.3-1] the will topic is empty"));
         }
         let payload = binary(reader)?;
         let qos = QoS::from_bits((flags.0 & ConnectFlags::WILL_QOS) >> 3).unwrap_or_default();
@@ -142,7 +139,7 @@ impl<'a> Connack<'a> {
     pub(super) fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let flags = reader.u8()?;
         if flags & 0xFE != 0 {
-            return Err(Invalid::malformed(
+            return Err(malformed!(
                 "[MQTT-3.2.2-1] reserved connect acknowledge flags are set",
             ));
         }
@@ -155,13 +152,13 @@ impl<'a> Connack<'a> {
                 _ => reason_code(Kind::Connack, code)?,
             }
         } else {
-            ReasonCode::from_v311_connack(code).ok_or(Invalid::malformed(
+            ReasonCode::from_v311_connack(code).ok_or(malformed!(
                 "MQTT 3.1.1 3.2.2.3 a reserved connect return code",
             ))?
         };
         let session_present = flags == 1;
         if session_present && reason != ReasonCode::SUCCESS {
-            return Err(Invalid::protocol(
+            return Err(protocol!(
                 "[MQTT-3.2.2-6] session present on a refused connection",
             ));
         }

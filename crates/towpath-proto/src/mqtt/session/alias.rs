@@ -2,7 +2,10 @@
 //!
 //! Entries lie one behind the other in the caller's buffer: direction, alias, length, topic.
 
-use crate::buffers::Buffer;
+use crate::{
+    buffers::Buffer,
+    bytes::{copy, shift},
+};
 
 const HEAD: usize = 5;
 
@@ -133,7 +136,7 @@ impl Aliases {
             return false;
         };
         *head = [direction as u8, a, b, c, d];
-        place.copy_from_slice(topic);
+        copy(place, topic);
         self.used = self.used.saturating_add(HEAD).saturating_add(topic.len());
         if direction == Direction::Out {
             self.out = self.out.max(alias);
@@ -153,7 +156,7 @@ impl Aliases {
             return;
         };
         if entry.end() <= self.used && self.used <= bytes.len() {
-            bytes.copy_within(entry.end()..self.used, entry.at);
+            shift(bytes, entry.end(), self.used, entry.at);
             self.used = self
                 .used
                 .saturating_sub(entry.end().saturating_sub(entry.at));

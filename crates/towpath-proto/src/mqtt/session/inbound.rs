@@ -3,20 +3,22 @@
 use super::{
     Phase, Session, Settled,
     alias::Direction,
-    store::{NO_EXPIRY, State},
+    store::{NO_EXPIRY, State, States},
 };
 use crate::{
     buffers::Buffer,
     bytes::{Reader, Short},
+    clause,
     fault::{Code, Fault},
     mqtt::{
         Invalid, QoS,
         decode::Header,
-        packet::{Ack, Connack, Disconnect, Packet, PacketId, Publish},
+        packet::{Ack, Connack, Disconnect, Kind, Packet, PacketId, Publish},
         property::Property,
         reason::ReasonCode,
     },
     path::Wire,
+    protocol,
     rung::Rung,
 };
 
@@ -47,6 +49,7 @@ impl Span {
         }
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         let at = self.at as usize;
         bytes
@@ -97,10 +100,6 @@ impl From<Invalid> for Fault {
     }
 }
 
-const fn unexpected(clause: &'static str) -> Fault {
-    Fault::new(Rung::Mqtt, Code::ProtocolError).clause(clause)
-}
-
 impl Session {
     /// Takes in a packet other than PUBLISH. The transmit buffer has room for one control packet.
     pub(crate) fn packet(
@@ -113,7 +112,9 @@ impl Session {
             return match packet {
                 Packet::Connack(connack) => self.connack(connack, wire, store),
                 Packet::Auth(_) => Ok(Handled::Report),
-                _ => Err(unexpected("[MQTT-3.2.0-1] a packet before CONNACK")),
+                _ => Err(Fault::from(protocol!(
+                    "[MQTT-3.2.0-1] a packet before CONNACK"
+                ))),
             };
         }
         match packet {
@@ -122,9 +123,11 @@ impl Session {
             Packet::Pubcomp(ack) => Ok(self.pubcomp(ack, store)),
             Packet::Pubrel(ack) => self.pubrel(ack, wire, store),
             Packet::Suback(ack) | Packet::Unsuback(ack) => {
-                let asked = self.store.find(store.bytes(), ack.packet_id.get(), |s| {
-                    s == State::AwaitRequest
-                });
+                let asked = self.store.find(
+                    store.bytes(),
+                    ack.packet_id.get(),
+                    State::AwaitRequest.into(),
+                );
                 let Some(record) = asked else {
                     return Ok(Handled::Done);
                 };
@@ -134,8 +137,10 @@ impl Session {
             Packet::Pingresp => Ok(Handled::Done),
             Packet::Auth(_) => Ok(Handled::Report),
             Packet::Disconnect(disconnect) => Err(ended_by_server(disconnect)),
-            Packet::Connack(_) => Err(unexpected("[MQTT-3.2.0-2] a second CONNACK")),
-            _ => Err(unexpected("MQTT 5 2.1.2 a packet that only clients send")),
+            Packet::Connack(_) => Err(Fault::from(protocol!("[MQTT-3.2.0-2] a second CONNACK"))),
+            _ => Err(Fault::from(protocol!(
+                "MQTT 5 2.1.2 a packet that only clients send"
+            ))),
         }
     }
 
@@ -158,9 +163,9 @@ impl Session {
                 .clause(clause));
         }
         if connack.session_present && self.clean_start {
-            return Err(unexpected(
-                "[MQTT-3.2.2-4] a session is present after a clean start",
-            ));
+            return Err(Fault::from(protocol!(
+                "[MQTT-3.2.2-4] a session is present after a clean start"
+            )));
         }
         self.limits.apply(&connack.properties);
         self.keep_alive = super::KeepAlive::new(self.limits.keep_alive, wire.now);
@@ -185,7 +190,7 @@ impl Session {
     fn settle(&mut self, ack: &Ack<'_>, store: &mut dyn Buffer, state: State) -> Handled {
         let Some(record) = self
             .store
-            .find(store.bytes(), ack.packet_id.get(), |s| s == state)
+            .find(store.bytes(), ack.packet_id.get(), state.into())
         else {
             return Handled::Done;
         };
@@ -201,7 +206,7 @@ impl Session {
         wire: &mut Wire<'_>,
         store: &mut dyn Buffer,
     ) -> Result<Handled, Fault> {
-        let sent = |s| matches!(s, State::AwaitPubrec | State::AwaitPubcomp);
+        let sent = States::from(State::AwaitPubrec).or(State::AwaitPubcomp);
         let found = self.store.find(store.bytes(), ack.packet_id.get(), sent);
         if ack.reason.is_error() {
             // MQTT 5 section 4.3.3: a PUBREC with an error ends the exchange.
@@ -216,14 +221,14 @@ impl Session {
                 ack.reason,
             )));
         }
-        let mut pubrel = Ack::success(ack.packet_id);
+        let mut reason = ReasonCode::SUCCESS;
         match found {
             Some(record) => self
                 .store
                 .set_state(store.bytes_mut(), &record, State::AwaitPubcomp),
-            None => pubrel.reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+            None => reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
         }
-        wire.packet(&Packet::Pubrel(pubrel), self.version)
+        wire.acknowledge(Kind::Pubrel, ack.packet_id, reason, self.version)
             .map_err(no_room)?;
         Ok(Handled::Done)
     }
@@ -234,18 +239,18 @@ impl Session {
         wire: &mut Wire<'_>,
         store: &mut dyn Buffer,
     ) -> Result<Handled, Fault> {
-        let mut pubcomp = Ack::success(ack.packet_id);
+        let mut reason = ReasonCode::SUCCESS;
         match self
             .store
-            .find(store.bytes(), ack.packet_id.get(), |s| s == State::Received)
+            .find(store.bytes(), ack.packet_id.get(), State::Received.into())
         {
             Some(record) => {
                 self.store.free(store.bytes_mut(), &record);
                 self.received = self.received.saturating_sub(1);
             }
-            None => pubcomp.reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+            None => reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
         }
-        wire.packet(&Packet::Pubcomp(pubcomp), self.version)
+        wire.acknowledge(Kind::Pubcomp, ack.packet_id, reason, self.version)
             .map_err(no_room)?;
         Ok(Handled::Done)
     }
@@ -262,7 +267,9 @@ impl Session {
         aliases: &mut dyn Buffer,
     ) -> Result<Option<(Incoming, usize)>, Fault> {
         if self.phase == Phase::Connecting {
-            return Err(unexpected("[MQTT-3.2.0-1] a packet before CONNACK"));
+            return Err(Fault::from(protocol!(
+                "[MQTT-3.2.0-1] a packet before CONNACK"
+            )));
         }
         let whole = header.packet_len();
         let here = bytes
@@ -318,15 +325,15 @@ impl Session {
         });
         let Some(alias) = alias else {
             if publish.topic.is_empty() {
-                return Err(unexpected(
-                    "[MQTT-4.7.3-1] a topic name is empty and has no alias",
-                ));
+                return Err(Fault::from(protocol!(
+                    "[MQTT-4.7.3-1] a topic name is empty and has no alias"
+                )));
             }
             return Ok(());
         };
         if alias > self.own_alias_maximum {
             return Err(Fault::new(Rung::Mqtt, Code::TopicAlias)
-                .clause("[MQTT-3.3.2-9] an alias above the maximum"));
+                .clause(clause!("[MQTT-3.3.2-9] an alias above the maximum")));
         }
         if !publish.topic.is_empty() {
             if !self
@@ -339,7 +346,7 @@ impl Session {
         }
         let (from, to) = self.aliases.lookup(aliases.bytes(), alias).ok_or(
             Fault::new(Rung::Mqtt, Code::TopicAlias)
-                .clause("MQTT 5 3.3.2.3.4 an alias that stands for nothing"),
+                .clause(clause!("MQTT 5 3.3.2.3.4 an alias that stands for nothing")),
         )?;
         incoming.topic = Place::Aliases(Span::new(from, to.saturating_sub(from)));
         Ok(())
@@ -350,13 +357,15 @@ impl Session {
         let id = packet_id.map_or(0, PacketId::get);
         if self
             .store
-            .find(store.bytes(), id, |s| s == State::Received)
+            .find(store.bytes(), id, State::Received.into())
             .is_some()
         {
             return Ok(true);
         }
         if self.received >= self.own_receive_maximum {
-            return Err(Fault::new(Rung::Mqtt, Code::ReceiveMaximum).clause("[MQTT-3.3.4-9]"));
+            return Err(
+                Fault::new(Rung::Mqtt, Code::ReceiveMaximum).clause(clause!("[MQTT-3.3.4-9]"))
+            );
         }
         Ok(false)
     }
@@ -386,7 +395,7 @@ impl Session {
     pub(crate) fn undelivered(&mut self, id: PacketId, store: &mut dyn Buffer) {
         let noted = self
             .store
-            .find(store.bytes(), id.get(), |s| s == State::Received);
+            .find(store.bytes(), id.get(), State::Received.into());
         if let Some(record) = noted {
             self.store.free(store.bytes_mut(), &record);
             self.received = self.received.saturating_sub(1);
@@ -405,16 +414,13 @@ impl Session {
         packet_id: PacketId,
         wire: &mut Wire<'_>,
     ) -> Result<(), Fault> {
-        let ack = Ack::success(packet_id);
-        match qos {
-            QoS::AtMostOnce => Ok(()),
-            QoS::AtLeastOnce => wire
-                .packet(&Packet::Puback(ack), self.version)
-                .map_err(no_room),
-            QoS::ExactlyOnce => wire
-                .packet(&Packet::Pubrec(ack), self.version)
-                .map_err(no_room),
-        }
+        let kind = match qos {
+            QoS::AtMostOnce => return Ok(()),
+            QoS::AtLeastOnce => Kind::Puback,
+            QoS::ExactlyOnce => Kind::Pubrec,
+        };
+        wire.acknowledge(kind, packet_id, ReasonCode::SUCCESS, self.version)
+            .map_err(no_room)
     }
 }
 
@@ -442,7 +448,7 @@ fn reason_string<'a>(mut properties: impl Iterator<Item = Property<'a>>) -> &'a 
 
 /// The return code as people who read 3.1.1 know it.
 const fn v311_clause(reason: ReasonCode, version: crate::mqtt::Version) -> &'static str {
-    if matches!(version, crate::mqtt::Version::V5) {
+    if matches!(version, crate::mqtt::Version::V5) || cfg!(not(feature = "texts")) {
         return "";
     }
     match reason.to_v311_connack() {

@@ -20,7 +20,7 @@ pub use limits::Limits;
 
 use self::{
     alias::Aliases,
-    store::{State, Store},
+    store::{State, States, Store},
 };
 use super::{
     Invalid, QoS, Version,
@@ -253,7 +253,7 @@ impl Session {
     /// Marks everything that awaits an answer as due again.
     fn rewind(&mut self, store: &mut dyn Buffer, rewind: Rewind) {
         let counted = rewind == Rewind::Unknown;
-        self.store.update(store.bytes_mut(), |state| match state {
+        self.store.update(store.bytes_mut(), &|state| match state {
             State::AwaitPuback | State::AwaitPubrec if counted => State::DueAgain,
             State::AwaitPuback | State::AwaitPubrec => State::Due,
             State::AwaitPubcomp => State::DuePubrel,
@@ -271,7 +271,7 @@ impl Session {
         if self.version == Version::V5 {
             self.pipeline_window = self.limits.receive_maximum;
         }
-        self.store.update(store.bytes_mut(), |state| match state {
+        self.store.update(store.bytes_mut(), &|state| match state {
             State::AwaitConnack => State::Free,
             // [MQTT-3.1.2-4], [MQTT-4.1.0-1]: the server forgot. What it had not taken over is sent as new; what it
             // had (PUBREC came) is its own since then, section 4.3.3.
@@ -299,11 +299,7 @@ impl Session {
             return PacketId::new(id).ok_or(Refusal::NoPacketId);
         }
         for _ in 0..u16::MAX {
-            if self
-                .store
-                .find(store, id, |state| state != State::Received)
-                .is_none()
-            {
+            if self.store.find(store, id, States::NOT_RECEIVED).is_none() {
                 self.last_id = id;
                 return PacketId::new(id).ok_or(Refusal::NoPacketId);
             }

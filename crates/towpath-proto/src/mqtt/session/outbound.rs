@@ -3,7 +3,7 @@
 use super::{
     Phase, Refusal, Session, Settled,
     alias::{Direction, Naming},
-    store::{NO_EXPIRY, RECORD, Record, State, Store, seconds},
+    store::{NO_EXPIRY, RECORD, Record, State, States, Store, seconds},
 };
 use crate::{
     buffers::Buffer,
@@ -12,12 +12,14 @@ use crate::{
     mqtt::{
         QoS, Version,
         decode::Header,
-        packet::{Ack, Kind, Packet, PacketId, Publish, Subscribe, Subscription, Unsubscribe},
-        property::{Place, Properties, Property},
+        encode::{Body, body_framed_len, encode_body, first_byte, framed_len},
+        packet::{Kind, PacketId, Publish, Subscribe, Subscription, Unsubscribe},
+        property::{Place, Properties, Property, put_binary, read_varint, write_varint},
         reason::ReasonCode,
         topic::{TopicFilter, TopicName},
     },
     path::{CONTROL_ROOM, Wire},
+    protocol,
 };
 
 /// The largest packet that goes behind CONNECT before the server's maximum is known.
@@ -31,7 +33,7 @@ const DUP: u8 = 0x08;
 
 impl Session {
     /// Publishes now if the connection takes it, else keeps it in the store.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(crate) fn publish(
         &mut self,
         mut publish: Publish<'_>,
@@ -110,12 +112,10 @@ impl Session {
 
     /// Takes back a PUBLISH that was kept and is not acknowledged. What this connection has sent stays.
     pub(crate) fn withdraw(&mut self, packet_id: PacketId, store: &mut dyn Buffer) -> bool {
-        let offline = self.phase == Phase::Offline;
-        let kept = |state| match state {
-            State::Due | State::DueAgain => true,
-            State::AwaitPuback => offline,
-            _ => false,
-        };
+        let mut kept = States::from(State::Due).or(State::DueAgain);
+        if self.phase == Phase::Offline {
+            kept = kept.or(State::AwaitPuback);
+        }
         let Some(record) = self.store.find(store.bytes(), packet_id.get(), kept) else {
             return false;
         };
@@ -124,7 +124,7 @@ impl Session {
         true
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn admit(&self, publish: &Publish<'_>) -> Result<(), Refusal> {
         if publish.qos > self.limits.maximum_qos {
             return Err(Refusal::QoS(self.limits.maximum_qos));
@@ -152,7 +152,7 @@ impl Session {
                 Property::TopicAlias(_) | Property::SubscriptionIdentifier(_)
             )
         }) {
-            return Err(Refusal::Invalid(crate::mqtt::Invalid::protocol(
+            return Err(Refusal::Invalid(protocol!(
                 "[MQTT-3.3.4-6] not for a client's PUBLISH",
             )));
         }
@@ -175,7 +175,7 @@ impl Session {
     }
 
     /// Writes a PUBLISH, by topic alias where the server takes one. `len` is its length without alias.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn write_publish(
         &mut self,
         publish: &Publish<'_>,
@@ -236,7 +236,7 @@ impl Session {
         self.admit_subscriptions(list, &properties)?;
         let packet_id = self.next_id(store.bytes())?;
         self.keep_request(
-            &Packet::Subscribe(Subscribe::new(packet_id, list, properties)),
+            &Subscribe::new(packet_id, list, properties),
             packet_id,
             store,
         )
@@ -248,7 +248,7 @@ impl Session {
         properties: &Properties<'_>,
     ) -> Result<(), Refusal> {
         if list.is_empty() {
-            return Err(Refusal::Invalid(crate::mqtt::Invalid::protocol(
+            return Err(Refusal::Invalid(protocol!(
                 "[MQTT-3.8.3-2] no topic filter",
             )));
         }
@@ -265,8 +265,9 @@ impl Session {
                 return Err(Refusal::NeedsV5);
             }
             if subscription.no_local && subscription.filter.is_shared() {
-                let clause = "[MQTT-3.8.3-4] no local on a shared subscription";
-                return Err(Refusal::Invalid(crate::mqtt::Invalid::protocol(clause)));
+                return Err(Refusal::Invalid(protocol!(
+                    "[MQTT-3.8.3-4] no local on a shared subscription"
+                )));
             }
             self.admit_filter(subscription.filter)?;
         }
@@ -291,7 +292,7 @@ impl Session {
         store: &mut dyn Buffer,
     ) -> Result<PacketId, Refusal> {
         if list.is_empty() {
-            return Err(Refusal::Invalid(crate::mqtt::Invalid::protocol(
+            return Err(Refusal::Invalid(protocol!(
                 "[MQTT-3.10.3-2] no topic filter",
             )));
         }
@@ -301,7 +302,7 @@ impl Session {
         properties.check(Place::UNSUBSCRIBE)?;
         let packet_id = self.next_id(store.bytes())?;
         self.keep_request(
-            &Packet::Unsubscribe(Unsubscribe::new(packet_id, list, properties)),
+            &Unsubscribe::new(packet_id, list, properties),
             packet_id,
             store,
         )
@@ -309,13 +310,12 @@ impl Session {
 
     fn keep_request(
         &mut self,
-        packet: &Packet<'_>,
+        packet: &dyn Body,
         packet_id: PacketId,
         store: &mut dyn Buffer,
     ) -> Result<PacketId, Refusal> {
-        let len = packet
-            .encoded_len(self.version)
-            .ok_or(Refusal::PacketTooLarge(usize::MAX))?;
+        let len =
+            body_framed_len(packet, self.version).ok_or(Refusal::PacketTooLarge(usize::MAX))?;
         if len > self.limits.maximum_packet_size as usize {
             return Err(Refusal::PacketTooLarge(len));
         }
@@ -325,9 +325,7 @@ impl Session {
             .push(store, head, len, RECEIVED_ROOM)
             .ok_or(Refusal::Full)?;
         let body = Store::body_mut(store.bytes_mut(), &record);
-        packet
-            .encode(self.version, &mut Writer::new(body))
-            .map_err(|Short| Refusal::Full)?;
+        encode_body(packet, self.version, &mut Writer::new(body)).map_err(|Short| Refusal::Full)?;
         Ok(packet_id)
     }
 
@@ -361,7 +359,7 @@ impl Session {
 
     /// Whether this record may go out now. Those behind it wait as well: order is kept.
     fn may_send(&self, record: &Record, store: &[u8]) -> bool {
-        let (_, qos) = first_byte(Store::body(store, record));
+        let (_, qos) = start_of(Store::body(store, record));
         if self.phase == Phase::Connecting {
             let plain = qos <= QoS::AtLeastOnce as u8 && record.len <= PIPELINED_MAX;
             // [MQTT-3.3.4-7] holds before CONNACK as well; 3.1.1 knows no such limit.
@@ -395,7 +393,7 @@ impl Session {
         if record.state == State::Due && record.is_expired(wire.now) {
             return Some(Outcome::Expired);
         }
-        let (first, qos) = first_byte(Store::body(store, record));
+        let (first, qos) = start_of(Store::body(store, record));
         // A packet of 3.1.1 gets the length of its properties, none, in MQTT 5.
         let more = usize::from(record.version != self.version);
         if record.len.saturating_add(more) > self.limits.maximum_packet_size as usize {
@@ -421,7 +419,7 @@ impl Session {
             State::Due | State::DueAgain => self.send_publish(record, wire, store, aliases),
             State::DuePubrel => {
                 let id = PacketId::new(record.id).ok_or(Short)?;
-                wire.packet(&Packet::Pubrel(Ack::success(id)), self.version)?;
+                wire.acknowledge(Kind::Pubrel, id, ReasonCode::SUCCESS, self.version)?;
                 self.in_flight = self.in_flight.saturating_add(1);
                 self.store
                     .set_state(store.bytes_mut(), record, State::AwaitPubcomp);
@@ -439,8 +437,7 @@ impl Session {
                     }
                     wire.encoded(body, 0, kind)?;
                 } else {
-                    let packet = decoded(body, record.version)?;
-                    wire.packet(&packet, self.version)?;
+                    translate(body, kind, record.version, wire)?;
                 }
                 self.store
                     .set_state(store.bytes_mut(), record, State::AwaitRequest);
@@ -461,16 +458,14 @@ impl Session {
             set_expiry(Store::body_mut(store.bytes_mut(), record), left);
         }
         let body = Store::body(store.bytes(), record);
-        let (_, qos) = first_byte(body);
+        let (_, qos) = start_of(body);
         if !wire.reserve(body.len(), CONTROL_ROOM) {
             return Err(Short);
         }
         let again = record.state == State::DueAgain && qos > 0;
         let aliased = self.limits.topic_alias_maximum > 0 && record.state == State::Due;
         if aliased || record.version != self.version {
-            let Packet::Publish(mut publish) = decoded(body, record.version)? else {
-                return Err(Short);
-            };
+            let mut publish = Publish::decode_kept(body, record.version).ok_or(Short)?;
             publish.dup = again;
             self.write_aliased(&publish, wire, aliases)?;
         } else {
@@ -491,16 +486,47 @@ impl Session {
     }
 }
 
-/// A packet of the store.
-fn decoded(body: &[u8], version: Version) -> Result<Packet<'_>, Short> {
-    match Packet::decode(body, version) {
-        Ok(Some((packet, _))) => Ok(packet),
-        _ => Err(Short),
+/// Writes a SUBSCRIBE or UNSUBSCRIBE that is encoded in version `from` in the other one. What 3.1.1 can't say is left
+/// out.
+fn translate(packet: &[u8], kind: Kind, from: Version, wire: &mut Wire<'_>) -> Result<(), Short> {
+    let header = Header::decode(packet, from)
+        .map_err(|_| Short)?
+        .ok_or(Short)?;
+    let mut reader = Reader::new(packet.get(usize::from(header.len)..).ok_or(Short)?);
+    let id = reader.u16()?;
+    if from == Version::V5 {
+        let properties = read_varint(&mut reader).map_err(|_| Short)?;
+        reader.take(properties as usize)?;
     }
+    let list = reader.rest();
+    let body = list
+        .len()
+        .saturating_add(if from == Version::V5 { 2 } else { 3 });
+    let len = framed_len(body).ok_or(Short)?;
+    wire.filled(kind, len, &mut |writer| {
+        writer.u8(first_byte(kind))?;
+        write_varint(writer, u32::try_from(body).map_err(|_| Short)?)?;
+        writer.u16(id)?;
+        if from == Version::V311 {
+            // No properties; the options of 3.1.1 are valid ones of MQTT 5.
+            writer.u8(0)?;
+            return writer.put(list);
+        }
+        if kind == Kind::Unsubscribe {
+            return writer.put(list);
+        }
+        let mut list = Reader::new(list);
+        while !list.is_empty() {
+            let len = list.u16()?;
+            put_binary(writer, list.take(usize::from(len))?)?;
+            writer.u8(list.u8()? & 3)?;
+        }
+        Ok(())
+    })
 }
 
 /// The first byte of an encoded packet, and its QoS if it is a PUBLISH.
-fn first_byte(packet: &[u8]) -> (u8, u8) {
+fn start_of(packet: &[u8]) -> (u8, u8) {
     let first = packet.first().copied().unwrap_or(0);
     (
         first,
@@ -515,9 +541,9 @@ fn first_byte(packet: &[u8]) -> (u8, u8) {
 /// Sets the message expiry interval of an encoded MQTT 5 PUBLISH to `left` seconds.
 fn set_expiry(packet: &mut [u8], left: u32) {
     if let Some(at) = expiry_at(packet)
-        && let Some(field) = packet.get_mut(at..at.saturating_add(4))
+        && let Some(field) = packet.get_mut(at..).and_then(<[u8]>::first_chunk_mut)
     {
-        field.copy_from_slice(&left.to_be_bytes());
+        *field = left.to_be_bytes();
     }
 }
 

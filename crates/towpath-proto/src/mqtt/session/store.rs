@@ -3,7 +3,7 @@
 //! Each record is a head of [`RECORD`] bytes and a body: the encoded packet, or nothing for an identifier that was
 //! received. Records are appended; the front is freed as acknowledgements come, which is nearly always in order.
 
-use crate::{buffers::Buffer, mqtt::Version, time::Instant};
+use crate::{buffers::Buffer, bytes::shift, mqtt::Version, time::Instant};
 
 /// The bytes of a record's head.
 pub const RECORD: usize = 12;
@@ -58,6 +58,29 @@ impl State {
             self,
             Self::Due | Self::DueAgain | Self::DuePubrel | Self::DueRequest | Self::Accepted
         )
+    }
+}
+
+/// Several states, one bit each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct States(u16);
+
+impl States {
+    /// Every state but that of an identifier that came in.
+    pub(crate) const NOT_RECEIVED: Self = Self(!(1 << State::Received as u8));
+
+    pub(crate) const fn or(self, state: State) -> Self {
+        Self(self.0 | 1 << state as u8)
+    }
+
+    const fn has(self, state: State) -> bool {
+        self.0 >> state as u8 & 1 != 0
+    }
+}
+
+impl From<State> for States {
+    fn from(state: State) -> Self {
+        Self(1 << state as u8)
     }
 }
 
@@ -227,9 +250,9 @@ impl Store {
         }
     }
 
-    /// The record with `id` that `is` accepts. Looks first behind the record that was found last.
-    pub(crate) fn find(&self, bytes: &[u8], id: u16, is: impl Fn(State) -> bool) -> Option<Record> {
-        let wanted = |record: &Record| record.id == id && is(record.state);
+    /// The record with `id` in one of the states `of`. Looks first behind the record that was found last.
+    pub(crate) fn find(&self, bytes: &[u8], id: u16, of: States) -> Option<Record> {
+        let wanted = |record: &Record| record.id == id && of.has(record.state);
         if self.hint > self.head
             && let Some(record) = self.iter_from(bytes, self.hint).next().filter(wanted)
         {
@@ -254,7 +277,7 @@ impl Store {
     }
 
     /// Passes every live record's state through `change`.
-    pub(crate) fn update(&mut self, bytes: &mut [u8], change: impl Fn(State) -> State) {
+    pub(crate) fn update(&mut self, bytes: &mut [u8], change: &dyn Fn(State) -> State) {
         let mut at = self.head;
         while let Some(record) = self.read(bytes, at) {
             at = record.end();
@@ -288,7 +311,12 @@ impl Store {
             };
             let body = record.at.saturating_add(RECORD);
             if to != record.at && body.saturating_add(keep) <= bytes.len() {
-                bytes.copy_within(body..body.saturating_add(keep), to.saturating_add(RECORD));
+                shift(
+                    bytes,
+                    body,
+                    body.saturating_add(keep),
+                    to.saturating_add(RECORD),
+                );
             }
             let moved = Record {
                 at: to,

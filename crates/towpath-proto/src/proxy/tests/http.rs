@@ -169,7 +169,7 @@ fn without_credentials_the_question_is_the_answer() {
     assert_eq!(
         fault,
         "proxy: a proxy asks for credentials (HTTP 407; Basic, Digest, Negotiate). \
-         Give the proxy's user and password."
+         Give the proxy's user and password. [TP-PROXY-013]"
     );
     let fault = line(anna(&[
         Recv(CONNECT),

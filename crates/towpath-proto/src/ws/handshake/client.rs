@@ -429,7 +429,12 @@ impl Answer {
             }
             Field::Extensions => self.extensions = true,
             Field::Body => self.chunked = true,
-            Field::Location if self.redirects() => self.detail = Text::from_bytes(value),
+            Field::Location if self.redirects() => {
+                // What a query or a fragment holds may be a secret, and the address is told without it.
+                let end = value.iter().position(|byte| matches!(byte, b'?' | b'#'));
+                let address = end.and_then(|end| value.get(..end)).unwrap_or(value);
+                self.detail = Text::from_bytes(address);
+            }
             Field::Server if !self.redirects() && self.subprotocol != Said::Wrong => {
                 self.detail = Text::from_bytes(value);
             }

@@ -315,6 +315,19 @@ fn each_status_has_its_cause_and_the_server_is_quoted() {
 }
 
 #[test]
+fn a_redirect_is_told_without_what_may_be_a_secret() {
+    for (location, said) in [
+        ("https://a.example/x?session=s3cret", "https://a.example/x"),
+        ("/login#token=s3cret", "/login"),
+        ("?s3cret", ""),
+    ] {
+        let wire = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n");
+        let fault = fault(&wire);
+        assert_eq!(fault.detail.as_str(), said, "{location}");
+    }
+}
+
+#[test]
 fn a_close_in_the_middle_reports_what_is_known() {
     assert_eq!(end(""), End::Open(None));
     assert_eq!(end("HTTP/1.1 1"), End::Open(None));
