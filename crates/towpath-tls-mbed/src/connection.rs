@@ -446,6 +446,15 @@ impl<B: Buffer> Tls for Connection<B> {
         faults::CONN_EOF
     }
 
+    #[cfg(feature = "std")]
+    fn server_chain(&self, keep: &mut dyn FnMut(&[u8])) {
+        // SAFETY: only callbacks use it beside this, and none runs now.
+        let chain = unsafe { &(*self.check()).chain };
+        for certificate in chain.iter().flatten() {
+            keep(certificate);
+        }
+    }
+
     fn take_session(&mut self, keep: &mut dyn FnMut(&[u8])) {
         if !self.ticket || self.agreed.is_none() || self.state() != OVER {
             return;

@@ -60,6 +60,9 @@ pub(crate) struct Shared {
     pub(crate) ticketless: bool,
     pub(crate) clock: Clock,
     pub(crate) trace: bool,
+    /// Whether connections keep what the server showed.
+    #[cfg(feature = "std")]
+    pub(crate) keep_chain: bool,
     /// What a session has to be made with.
     pub(crate) mark: Mark,
 }
@@ -203,8 +206,9 @@ fn shared(profile: &Profile<'_>) -> Result<Shared, Fault> {
     let versions = narrowed(profile.versions_of(&capabilities()), suites.as_deref())?;
     let server = name(profile.server)?;
     let server_name = match profile.server_name {
-        Some(told) => name(told)?,
-        None => name(profile.server)?,
+        Some("") => None,
+        Some(told) => Some(name(told)?),
+        None => Some(name(profile.server)?),
     };
     let (alpn, alpn_names) = alpn(profile.alpn)?;
     Ok(Shared {
@@ -223,7 +227,7 @@ fn shared(profile: &Profile<'_>) -> Result<Shared, Fault> {
         )?,
         alpn,
         _alpn_names: alpn_names,
-        server_name: (!is_address(&server_name)).then_some(server_name),
+        server_name: server_name.filter(|name| !is_address(name)),
         server,
         versions,
         max_fragment: match profile.max_fragment {
@@ -236,6 +240,8 @@ fn shared(profile: &Profile<'_>) -> Result<Shared, Fault> {
         ticketless: profile.ticketless,
         clock: profile.clock,
         trace: profile.trace,
+        #[cfg(feature = "std")]
+        keep_chain: profile.keep_chain,
         mark: session::mark(profile).ok_or_else(no_memory)?,
     })
 }

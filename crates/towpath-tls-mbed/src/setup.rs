@@ -82,6 +82,8 @@ impl Context {
                 alert_sent: None,
                 lines: Lines::default(),
                 ssl: ptr::null(),
+                #[cfg(feature = "std")]
+                chain: shared.keep_chain.then(Vec::new),
             },
         })
         .ok_or_else(no_memory)?;

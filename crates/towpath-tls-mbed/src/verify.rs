@@ -61,6 +61,9 @@ pub(crate) struct Check {
     pub(crate) alert_sent: Option<Alert>,
     pub(crate) lines: Lines,
     pub(crate) ssl: *const sys::mbedtls_ssl_context,
+    /// What the server showed, in DER, where somebody wants to see it.
+    #[cfg(feature = "std")]
+    pub(crate) chain: Option<Vec<Vec<u8>>>,
 }
 
 impl Check {
@@ -87,9 +90,15 @@ pub(crate) unsafe extern "C" fn callback(
     // SAFETY: `Connection::new` gave a pointer to its check, which nobody else touches until Mbed TLS returns.
     let check = unsafe { &mut *check.cast::<Check>() };
     let in_clear = check.in_clear();
-    let Check { verdict, facts, .. } = check;
     // SAFETY: Mbed TLS gives a certificate that it parsed, and the flags for it.
     let (certificate, flags) = unsafe { (&*certificate, &mut *flags) };
+    #[cfg(feature = "std")]
+    if depth == 0
+        && let Some(chain) = &mut check.chain
+    {
+        *chain = all(certificate).map(<[u8]>::to_vec).collect();
+    }
+    let Check { verdict, facts, .. } = check;
     if let Now::Seconds(now) = verdict.now {
         *flags |= dates(certificate, now);
     }
@@ -202,16 +211,25 @@ impl Sent {
             certificates: 0,
             len: 3,
         };
-        let mut next: *const sys::mbedtls_x509_crt = leaf;
-        // SAFETY: the list ends with null, and each is a certificate that Mbed TLS parsed or an empty one.
-        while let Some(certificate) = unsafe { next.as_ref() } {
-            let len = u32::try_from(certificate.raw.len).unwrap_or(u32::MAX);
+        for certificate in all(leaf) {
+            let len = u32::try_from(certificate.len()).unwrap_or(u32::MAX);
             sent.certificates = sent.certificates.saturating_add(1);
             sent.len = sent.len.saturating_add(3).saturating_add(len);
-            next = certificate.next;
         }
         sent
     }
+}
+
+/// The certificates of a list in DER, the leaf first.
+fn all(leaf: &sys::mbedtls_x509_crt) -> impl Iterator<Item = &[u8]> {
+    let mut next = Some(leaf);
+    core::iter::from_fn(move || {
+        let certificate = next?;
+        // SAFETY: the list ends with null, and each is a certificate that Mbed TLS parsed or an empty one; it lives as
+        // long as the leaf.
+        next = unsafe { certificate.next.as_ref() };
+        Some(bytes(&certificate.raw))
+    })
 }
 
 fn is_self_issued(certificate: &sys::mbedtls_x509_crt) -> bool {

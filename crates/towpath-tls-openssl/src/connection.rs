@@ -274,6 +274,12 @@ impl Tls for Connection {
         watch::lock(&self.watch).next_fact()
     }
 
+    fn server_chain(&self, keep: &mut dyn FnMut(&[u8])) {
+        for certificate in watch::lock(&self.watch).server_chain() {
+            keep(certificate);
+        }
+    }
+
     fn take_session(&mut self, keep: &mut dyn FnMut(&[u8])) {
         let session = watch::lock(&self.watch).take_session();
         if let Some(session) = session {

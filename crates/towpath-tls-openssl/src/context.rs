@@ -51,6 +51,8 @@ pub struct Context {
     clock: Clock,
     versions: Versions,
     mark: Mark,
+    /// Whether connections keep what the server showed.
+    keep_chain: bool,
 }
 
 /// Without certificates, keys and sessions.
@@ -123,6 +125,7 @@ impl Context {
             clock: profile.clock,
             versions,
             mark: session::mark(profile),
+            keep_chain: profile.keep_chain,
         })
     }
 
@@ -147,7 +150,7 @@ impl Context {
 
     fn start(&self, session: Option<&[u8]>, now: Option<u64>) -> Result<Connection, ErrorStack> {
         let mut ssl = Ssl::new(&self.ssl)?;
-        let watch = watch::Shared::default();
+        let watch = watch::shared(self.keep_chain);
         ssl.set_ex_data(watch::index()?, watch.clone());
         if let Some(name) = &self.server_name {
             ssl.set_hostname(name)?;

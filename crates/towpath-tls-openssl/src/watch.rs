@@ -44,6 +44,8 @@ pub(crate) struct Watch {
     pub(crate) refused: Option<cause::Refusal>,
     /// How many certificates the server showed last.
     shown: usize,
+    /// These themselves, in DER, where somebody wants to see them.
+    chain: Option<Vec<Vec<u8>>>,
     /// The server's certificate of the first handshake; `None` until that is complete.
     first: Option<X509>,
     /// A renegotiation came with another one.
@@ -53,6 +55,14 @@ pub(crate) struct Watch {
     /// The server sent a handshake message after the first handshake.
     later: bool,
     session: Option<SslSession>,
+}
+
+/// A watch over a new connection. `keep_chain`: it keeps the server's certificates.
+pub(crate) fn shared(keep_chain: bool) -> Shared {
+    Arc::new(Mutex::new(Watch {
+        chain: keep_chain.then(Vec::new),
+        ..Watch::default()
+    }))
 }
 
 /// The place of a [`Watch`] in OpenSSL's object.
@@ -160,6 +170,11 @@ impl Watch {
         fact
     }
 
+    /// The certificates that the server showed last, the leaf first; none if they are not kept.
+    pub(crate) fn server_chain(&self) -> &[Vec<u8>] {
+        self.chain.as_deref().unwrap_or_default()
+    }
+
     /// The session that came last, once.
     pub(crate) fn take_session(&mut self) -> Option<SslSession> {
         self.session.take()
@@ -195,7 +210,14 @@ impl Watch {
     fn chain(&mut self, from: Side, tls13: bool, body: &[u8]) {
         let certificates = certificates(tls13, body).count();
         match from {
-            Side::Server => self.shown = certificates,
+            Side::Server => {
+                self.shown = certificates;
+                if let Some(chain) = &mut self.chain {
+                    *chain = self::certificates(tls13, body)
+                        .map(<[u8]>::to_vec)
+                        .collect();
+                }
+            }
             Side::Client => self.stage.certificate_sent |= certificates > 0,
         }
         // In the first handshake of TLS 1.2 it is in clear, and a tap tells it.
