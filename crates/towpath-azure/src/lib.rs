@@ -19,6 +19,8 @@ pub mod dps;
 mod event;
 pub mod http;
 pub mod hub;
+#[cfg(feature = "defmt")]
+mod interned;
 mod json;
 mod key;
 mod line;

@@ -4,7 +4,8 @@ use core::fmt::{self, Write};
 
 use towpath_proto::{
     client::Outgoing,
-    mqtt::{Invalid, QoS, session::Refusal, topic::TopicName},
+    mqtt::{QoS, session::Refusal, topic::TopicName},
+    protocol,
 };
 
 use crate::{
@@ -38,20 +39,22 @@ impl Request<'_> {
     /// # Errors
     /// [`Refusal::Invalid`] says what is wrong.
     pub fn check(&self) -> Result<(), Refusal> {
-        let wrong = |why| Err(Refusal::Invalid(Invalid::protocol(why)));
+        let wrong = |why| Err(Refusal::Invalid(why));
         if self.registration_id.is_empty() || self.registration_id.len() > 128 {
-            return wrong("a registration ID has 1 to 128 characters");
+            return wrong(protocol!("a registration ID has 1 to 128 characters"));
         }
         let is_object = || Value::parse(self.payload.as_bytes()).is_ok_and(Value::is_object);
         if !self.payload.is_empty() && !is_object() {
-            return wrong("the payload for DPS has to be a JSON object");
+            return wrong(protocol!("the payload for DPS has to be a JSON object"));
         }
         let base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
         if self
             .csr
             .is_some_and(|csr| csr.is_empty() || !csr.bytes().all(base64))
         {
-            return wrong("a certificate signing request for DPS has to be base64 on one line");
+            return wrong(protocol!(
+                "a certificate signing request for DPS has to be base64 on one line"
+            ));
         }
         Ok(())
     }

@@ -73,6 +73,10 @@ pub struct Answer {
     pub etag: Option<String<128>>,
     /// When the file was changed, as the server wrote it.
     pub last_modified: Option<String<32>>,
+    /// The time of the server's clock, as it wrote it.
+    pub date: Option<String<32>>,
+    /// What the server calls itself, as far as it fits.
+    pub server: Option<String<64>>,
     /// When to ask again, in seconds. A date is left out.
     pub retry_after: Option<u32>,
     /// Where else to ask.
@@ -89,6 +93,8 @@ impl Answer {
         content_range: None,
         etag: None,
         last_modified: None,
+        date: None,
+        server: None,
         retry_after: None,
         location: None,
         keep_alive: true,
@@ -366,6 +372,10 @@ impl Response {
             answer.etag = text(value);
         } else if is("last-modified") {
             answer.last_modified = text(value);
+        } else if is("date") {
+            answer.date = text(value);
+        } else if is("server") {
+            answer.server = text(value);
         } else if is("retry-after") {
             answer.retry_after = core::str::from_utf8(value)
                 .ok()

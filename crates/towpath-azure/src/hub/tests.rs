@@ -390,7 +390,7 @@ fn a_filter_that_is_refused_is_named() {
     assert_eq!(
         fault.to_string(),
         "hub: the hub refuses a subscription (unspecified error 0x80; $iothub/methods/POST/#). A hub of the \
-         basic tier has no cloud-to-device messages, methods and twins: switch off what it lacks."
+         basic tier has no cloud-to-device messages, methods and twins: switch off what it lacks. [TP-HUB-028]"
     );
     // The twin can't be had without its answers, and nothing is asked for over and over.
     desk.seconds(60);

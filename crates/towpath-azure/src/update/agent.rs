@@ -245,6 +245,12 @@ impl<'a> Agent<'a> {
         self.due.keep = false;
     }
 
+    /// Whether the twin came in this connection, which is still there.
+    #[must_use]
+    pub const fn is_online(&self) -> bool {
+        self.online
+    }
+
     /// The job that is done.
     #[must_use]
     pub const fn job(&self) -> Option<&Job> {

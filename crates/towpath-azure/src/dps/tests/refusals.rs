@@ -47,7 +47,7 @@ fn errors_are_told_with_their_number_and_words() {
         "hub: the provisioning service does not take this device's proof (error 401002; peer says \"Invalid \
          certificate.\"). Check ID scope, registration ID and key against the enrolment (a group's devices have keys \
          derived from its own), and the clock; with a certificate, its common name has to be the registration ID, and \
-         the intermediates have to be sent along."
+         the intermediates have to be sent along. [TP-DPS-003]"
     );
 }
 
@@ -222,7 +222,7 @@ fn ninety_seconds_without_an_answer_are_silence() {
     assert_eq!(
         refused.fault().to_string(),
         "hub: the provisioning service does not answer (90000 ms). It accepted the connection: ask again later, and \
-         look at Azure's status page if it lasts."
+         look at Azure's status page if it lasts. [TP-DPS-012]"
     );
     assert_eq!(talk.time(), None, "told once");
     assert_eq!(talk.says(&[]), None);

@@ -146,7 +146,7 @@ fn a_busy_hub_is_asked_again_later_and_later() {
     assert_eq!(
         desk.hub.twin_fault().unwrap().to_string(),
         "hub: the hub does not give the device's twin (status 429; peer says \"slow down\"). It is asked again; \
-         with 429 the hub has too many requests. A hub of the basic tier has no twins: do without."
+         with 429 the hub has too many requests. A hub of the basic tier has no twins: do without. [TP-HUB-014]"
     );
     assert_eq!(desk.sends(), [get(9)]);
     desk.hears("$iothub/twin/res/503/?$rid=9&retry-after=30", "");
