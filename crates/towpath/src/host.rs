@@ -104,6 +104,8 @@ pub(crate) fn fault(rung: Rung, error: &io::Error) -> Fault {
     let code = match error.kind() {
         Kind::ConnectionRefused => Code::Refused,
         Kind::HostUnreachable => Code::HostUnreachable,
+        // What a firewall forbids comes as EHOSTUNREACH with IPv4 and as EACCES with IPv6; a local one says EPERM.
+        Kind::PermissionDenied if rung == Rung::Tcp => Code::HostUnreachable,
         Kind::NetworkUnreachable => Code::NetUnreachable,
         Kind::TimedOut => Code::ConnectTimeout,
         Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Code::Reset,

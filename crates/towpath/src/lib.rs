@@ -32,7 +32,7 @@ mod machine;
 pub mod net;
 #[cfg(feature = "std")]
 mod options;
-#[cfg(any(feature = "outbox", feature = "outbox-flash"))]
+#[cfg(any(feature = "hub", feature = "outbox", feature = "outbox-flash"))]
 pub mod outbox;
 #[cfg(feature = "std")]
 mod profile;
@@ -42,7 +42,11 @@ mod proxy;
 pub mod tls;
 #[cfg(feature = "std")]
 pub mod tokio;
+#[cfg(feature = "std")]
+mod witness;
 
+#[cfg(any(feature = "azure", feature = "hub"))]
+pub use towpath_azure as azure;
 pub use towpath_proto as proto;
 pub use towpath_proto::{
     Blame, Code, Fault, Rung,
@@ -67,5 +71,6 @@ pub use self::{
     profile::Profile,
     proxy::{Proxy, Scheme as ProxyScheme},
     tls::TlsOptions,
+    witness::{Seen, Witness},
 };
 pub use towpath_proto::{Backoff, Reconnect};

@@ -3,14 +3,16 @@
 //! No waiting happens here: [`Machine::turn`] moves bytes as far as the stream takes and gives them. Where TLS is on the
 //! path, `secured.rs` moves them instead.
 
+mod keep;
 mod secured;
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
+use keep::{Partial, keep};
 use secured::Secured;
 use towpath_proto::{
     Buffers, Client, Code, Fault, Instant, Output, Rung,
-    event::{Connected, Event as Lent, Message as LentMessage},
+    event::{Connected, Event as Lent},
     mqtt::{
         packet::Subscription,
         property::{Properties, Property},
@@ -18,7 +20,7 @@ use towpath_proto::{
 };
 
 use crate::{
-    Backoff, Event, Full, Message, Options, Outcome, Outgoing, PacketId, QoS, ReasonCode, Refusal,
+    Backoff, Event, Full, Options, Outcome, Outgoing, PacketId, QoS, ReasonCode, Refusal,
     TopicFilter,
     host::{Entropy, Growable},
 };
@@ -88,12 +90,6 @@ pub(crate) struct Machine {
     unprepared: bool,
 }
 
-#[derive(Debug)]
-enum Partial {
-    Keeping(Message),
-    Skipping,
-}
-
 impl Machine {
     pub(crate) fn new(options: Arc<Options>, client_id: Option<&str>) -> Self {
         let packet = options.receive_limit.saturating_add(256);
@@ -112,6 +108,8 @@ impl Machine {
         );
         client.trace(options.trace);
         client.speak(options.version);
+        client.up_to(options.top(), options.linger());
+        client.answer_within(options.answer());
         Self {
             client,
             options,
@@ -135,6 +133,9 @@ impl Machine {
     pub(crate) fn begin(&mut self, now: Instant) -> Result<bool, Refusal> {
         self.partial = None;
         self.secured = None;
+        if let Some(witness) = self.options.witnessed_by() {
+            witness.begin();
+        }
         let id = self.assigned.as_deref().unwrap_or(&self.options.client_id);
         let client = &mut self.client;
         self.options
@@ -172,6 +173,8 @@ impl Machine {
     pub(crate) fn redirect(&mut self, options: Arc<Options>) {
         self.client.speak(options.version);
         self.client.trace(options.trace);
+        self.client.up_to(options.top(), options.linger());
+        self.client.answer_within(options.answer());
         self.options = options;
         self.closing = false;
         self.unprepared = false;
@@ -179,6 +182,7 @@ impl Machine {
 
     /// The connection is gone, and nobody has to be told.
     pub(crate) fn cut(&mut self) {
+        self.show_chain();
         self.client.abandon();
         self.secured = None;
     }
@@ -266,6 +270,10 @@ impl Machine {
                 .client
                 .closed(now, Fault::new(self.client.rung(), Code::Closed)),
             Ok(n) => {
+                if let Some(witness) = self.options.witnessed_by() {
+                    let rung = self.client.rung();
+                    witness.overhear(rung, self.client.rx_space().get(..n));
+                }
                 self.client.commit(now, n);
                 if n == room {
                     self.read_size = room.saturating_mul(2).min(READ_MOST);
@@ -539,78 +547,4 @@ enum Step {
     Carry,
     Event(Option<Event>),
     Wait(Option<Instant>),
-}
-
-/// An owned event, `None` if there is nothing to tell yet.
-fn keep(lent: Lent<'_>, partial: &mut Option<Box<Partial>>, limit: usize) -> Option<Event> {
-    let reasons = |codes: &[u8]| codes.iter().map(|code| ReasonCode(*code)).collect();
-    Some(match lent {
-        Lent::Connected(connected) => Event::Connected {
-            session_present: connected.session_present,
-            limits: connected.limits,
-        },
-        Lent::Message(message) => return keep_message(&message, partial, limit),
-        Lent::Piece(piece) => {
-            let Some(Partial::Keeping(message)) = partial.as_deref_mut() else {
-                return None;
-            };
-            message.payload.extend_from_slice(piece.bytes);
-            if !piece.is_last() {
-                return None;
-            }
-            let Some(Partial::Keeping(message)) = partial.take().map(|partial| *partial) else {
-                return None;
-            };
-            Event::Message(message)
-        }
-        Lent::Settled { packet_id, outcome } => Event::Settled { packet_id, outcome },
-        Lent::Dropped(outcome) => Event::Dropped(outcome),
-        Lent::Subscribed(suback) => Event::Subscribed {
-            packet_id: suback.packet_id,
-            reasons: reasons(suback.codes),
-        },
-        Lent::Unsubscribed(unsuback) => Event::Unsubscribed {
-            packet_id: unsuback.packet_id,
-            reasons: reasons(unsuback.codes),
-        },
-        Lent::Auth(auth) => {
-            let data = auth.properties.find(|p| {
-                if let Property::AuthenticationData(d) = p {
-                    Some(d)
-                } else {
-                    None
-                }
-            });
-            Event::Auth {
-                reason: auth.reason,
-                data: data.unwrap_or_default().to_vec(),
-            }
-        }
-        Lent::Disconnected => Event::Closed,
-        Lent::Failed(fault) => Event::Disconnected {
-            fault,
-            retry_in: None,
-        },
-        _ => return None,
-    })
-}
-
-fn keep_message(
-    message: &LentMessage<'_>,
-    partial: &mut Option<Box<Partial>>,
-    limit: usize,
-) -> Option<Event> {
-    if message.is_whole() {
-        return Some(Event::Message(Message::keep(message)));
-    }
-    if message.payload_len > limit {
-        *partial = Some(Box::new(Partial::Skipping));
-        let topic = message.topic.as_str().to_owned();
-        return Some(Event::Oversized {
-            topic,
-            payload_len: message.payload_len,
-        });
-    }
-    *partial = Some(Box::new(Partial::Keeping(Message::keep(message))));
-    None
 }

@@ -1,6 +1,6 @@
 //! Everything a caller decides about a connection.
 
-use std::{borrow::Cow, fmt, net::IpAddr, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use towpath_proto::{
     Upgrade,
@@ -13,9 +13,10 @@ use towpath_proto::{
 };
 
 use crate::{
-    Endpoint, Error, Fault, Proxy, QoS, Reconnect, Refusal, TopicName, Version, host,
+    Endpoint, Error, Fault, Proxy, QoS, Reconnect, Refusal, Rung, TopicName, Version, Witness,
+    host,
     net::{Families, Nat64, NetOptions, Resolver},
-    tls::{Engine, Prepared, Sessions, TlsOptions},
+    tls::{Engine, Prepared, Sessions, TlsOptions, Watch},
     tokio::Sockets,
 };
 
@@ -85,6 +86,11 @@ pub(crate) struct Extras {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) tls: TlsOptions,
     pub(crate) prepared: Prepared,
+    /// The last rung to climb, and how long to stay there in silence.
+    pub(crate) top: Option<(Rung, Duration)>,
+    /// How long CONNACK may take, where that is not the patience.
+    pub(crate) answer: Option<Duration>,
+    pub(crate) witness: Option<Arc<Witness>>,
 }
 
 impl fmt::Debug for Options {
@@ -313,6 +319,62 @@ impl Options {
         self
     }
 
+    /// Climbs no further than to this rung: [`Event::Closed`](crate::Event::Closed) follows when it is reached, and
+    /// nothing of the rungs above is sent. For who looks at a path without using it. The default is to climb them all.
+    #[must_use]
+    pub fn up_to(self, rung: Rung) -> Self {
+        self.linger_on(rung, Duration::ZERO)
+    }
+
+    /// As [`up_to`](Self::up_to), and stays there in silence for so long: a peer that closes meanwhile is the fault of
+    /// the attempt.
+    #[must_use]
+    pub fn linger_on(mut self, rung: Rung, silence: Duration) -> Self {
+        self.extras_mut().top = Some((rung, silence));
+        self
+    }
+
+    /// Lets `witness` see the peer's addresses, certificates and HTTP answer, whatever becomes of the attempt.
+    #[must_use]
+    pub fn witness(mut self, witness: Arc<Witness>) -> Self {
+        self.extras_mut().witness = Some(witness);
+        self
+    }
+
+    /// How long the server may take to accept the connection, where that is not [`Self::patience`]: for who gives a
+    /// network little time, and a busy server more.
+    #[must_use]
+    pub fn answer_within(mut self, patience: Duration) -> Self {
+        self.extras_mut().answer = Some(patience);
+        self
+    }
+
+    /// How long CONNACK may take, where that is not the patience.
+    pub(crate) fn answer(&self) -> Option<Duration> {
+        self.extras.as_ref()?.answer
+    }
+
+    /// The last rung to climb.
+    pub(crate) fn top(&self) -> Option<Rung> {
+        self.extras
+            .as_ref()
+            .and_then(|extras| extras.top)
+            .map(|(rung, _)| rung)
+    }
+
+    /// How long to stay on the last rung in silence.
+    pub(crate) fn linger(&self) -> Duration {
+        self.extras
+            .as_ref()
+            .and_then(|extras| extras.top)
+            .map_or(Duration::ZERO, |(_, silence)| silence)
+    }
+
+    /// Who watches the attempts.
+    pub(crate) fn witnessed_by(&self) -> Option<&Witness> {
+        self.extras.as_ref()?.witness.as_deref()
+    }
+
     /// How `mqtts://` and `wss://` do TLS.
     #[must_use]
     pub fn tls(mut self, tls: TlsOptions) -> Self {
@@ -389,7 +451,7 @@ impl Options {
             })
     }
 
-    /// The TLS connection of an attempt; `None` where there is no TLS on the path.
+    /// The TLS connection of an attempt; `None` where there is no TLS on the path, or it is not climbed so far.
     ///
     /// # Errors
     /// What can't be honoured, or a certificate or key that can't be used.
@@ -397,14 +459,24 @@ impl Options {
         let Some(extras) = &self.extras else {
             return Ok(None);
         };
-        if !self.endpoint.scheme.is_secured() {
+        let is_climbed = self.top().is_none_or(|top| top >= Rung::Tls);
+        if !self.endpoint.scheme.is_secured() || !is_climbed {
             return Ok(None);
         }
+        let watch = self.watch();
         extras
             .prepared
-            .context(&extras.tls, &self.endpoint, self.trace)?
-            .connect(&extras.tls, &self.endpoint, self.trace)
+            .context(&extras.tls, &self.endpoint, watch)?
+            .connect(&extras.tls, &self.endpoint, watch)
             .map(Some)
+    }
+
+    /// How closely TLS is looked at.
+    fn watch(&self) -> Watch {
+        Watch {
+            trace: self.trace,
+            chain: self.witnessed_by().is_some(),
+        }
     }
 
     /// Where sessions to resume are kept.

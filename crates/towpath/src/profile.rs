@@ -100,7 +100,7 @@ mod tests {
     use towpath_proto::tls::Versions;
 
     use super::*;
-    use crate::Endpoint;
+    use crate::{Endpoint, tls::Watch};
 
     #[test]
     fn what_is_set_afterwards_wins() {
@@ -121,10 +121,16 @@ mod tests {
     fn the_tls_of_thread_is_1_2_without_tickets() {
         let endpoint = Endpoint::parse("wss://broker.example/mqtt").unwrap();
         let offered = |tls: TlsOptions| {
-            tls.with_profile(&endpoint, false, true, Versions::BOTH, |profile| {
-                let max = profile.versions.map(|versions| versions.max);
-                (max, profile.ticketless, profile.suites.len())
-            })
+            tls.with_profile(
+                &endpoint,
+                Watch::default(),
+                true,
+                Versions::BOTH,
+                |profile| {
+                    let max = profile.versions.map(|versions| versions.max);
+                    (max, profile.ticketless, profile.suites.len())
+                },
+            )
         };
         let tls = TlsOptions::new().profile(Profile::Thread);
         assert_eq!(offered(tls.clone()), (Some(Version::Tls12), true, 4));

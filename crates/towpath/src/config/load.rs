@@ -291,6 +291,9 @@ impl Config {
         if let Some(name) = &tls.sni {
             options = options.server_name(name.value());
         }
+        if let Some(tells) = &tls.tells_name {
+            options = options.tells_name(*tells.value());
+        }
         if is_on(&tls.unchecked_clock) {
             options = options.clock(Clock::Unchecked);
         }

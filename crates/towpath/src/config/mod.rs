@@ -196,6 +196,8 @@ pub struct Tls {
     pub alpn: Given<Vec<String>>,
     /// The name to ask the server for and to verify, if it is not the URL's host.
     pub sni: Given<String>,
+    /// Whether the server is told its name. No key of the file: who stands in for a device that can't sets it.
+    pub tells_name: Given<bool>,
     /// The maximum fragment length, bytes.
     pub mfl: Given<u16>,
     /// The file that the connection's secrets are appended to. OpenSSL only.
@@ -382,6 +384,7 @@ impl Tls {
             max: table.choice("max", versions)?,
             alpn: table.list("alpn")?,
             sni: table.text("sni")?,
+            tells_name: None,
             mfl: table.number("mfl", "512, 1024, 2048 or 4096")?,
             keylog: table.path("keylog")?,
             session_file: table.path("session_file")?,

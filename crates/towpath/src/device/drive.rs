@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Event as Below, Fault, Message, Outcome, Refusal,
     host::{Clock, Entropy},
-    outbox::{Counts, Outbox, Stored},
+    outbox::{Counts, Outbox, Stored, worthless_at},
     tokio::Connection,
 };
 
@@ -184,18 +184,6 @@ pub(super) async fn drive(
     }
 }
 
-/// When a message is worth nothing any more: by its own word, or by the outbox's bound of age, which counts on its way
-/// too.
-fn worthless_at(stored: &Stored, age: Option<Duration>) -> Option<u64> {
-    let too_old = age
-        .zip(stored.accepted)
-        .map(|(age, accepted)| accepted.saturating_add(age.as_secs()));
-    match (stored.expires, too_old) {
-        (Some(expires), Some(too_old)) => Some(expires.min(too_old)),
-        (expires, too_old) => expires.or(too_old),
-    }
-}
-
 impl Surroundings<'_> {
     fn now(&self) -> Now {
         Now {
@@ -221,7 +209,7 @@ impl Surroundings<'_> {
             let record = Record {
                 properties: &stored.properties,
                 body: &stored.body,
-                expires: worthless_at(&stored, self.outbox.bounds().age),
+                expires: worthless_at(stored.accepted, stored.expires, self.outbox.bounds().age),
             };
             match device.send(stored.sequence, &record, &mut self.hub, scratch) {
                 Ok(()) => self.cursor = Some(stored.sequence),
@@ -396,7 +384,7 @@ impl Surroundings<'_> {
         // What is not for the application is acknowledged at once. DPS's connection does so by itself.
         let mut receipt: Option<Receipt> = message
             .packet_id
-            .filter(|_| self.dps.is_none())
+            .filter(|_| self.dps.is_none() && self.options.acknowledges)
             .map(|packet_id| (message.qos, packet_id));
         let event = device.message(now, &message.topic, &message.payload, message.dup);
         if let Some(event) = event {

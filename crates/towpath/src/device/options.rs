@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 use towpath_azure::{
     Attempt, Fleet, Key, Ports, Proof, SCRATCH, Settings, Target, Transport, Transports, Wants,
 };
-use towpath_proto::{mqtt::Version, tls::Renegotiation};
+use towpath_proto::mqtt::Version;
 
 use crate::{
     Endpoint, Error, Reconnect, Scheme, TlsOptions, Will, options::Options as Connecting,
@@ -73,6 +73,7 @@ pub struct Options {
     pub(super) fleet: Fleet,
     pub(super) pipeline: bool,
     pub(super) wants: Wants,
+    pub(super) acknowledges: bool,
     pub(super) state: Option<PathBuf>,
     /// Names, addresses, proxy, TLS, patience, tracing.
     pub(super) network: Connecting,
@@ -111,6 +112,7 @@ impl Options {
             fleet: usual.fleet,
             pipeline: usual.pipeline,
             wants: usual.wants,
+            acknowledges: true,
             state: None,
             network: Connecting::to(nowhere()),
             dps_sessions: Arc::new(Sessions::new()),
@@ -141,6 +143,9 @@ impl Options {
         pipeline: bool;
         /// What the hub is to send; all by default.
         wants: Wants;
+        /// Whether messages are acknowledged once they are taken; on by default. Off is for who only looks: a session
+        /// that the device left may still bring messages, and what is acknowledged is gone for the device.
+        acknowledges: bool;
         /// A folder in which assignment and transport are kept for the next start.
         state: Option<PathBuf>;
     }
@@ -303,17 +308,9 @@ impl Options {
             });
         }
         let sessions = (attempt.target == Target::Dps).then(|| Arc::clone(&self.dps_sessions));
-        options.change_tls(|tls| {
-            // A front end on 443 may ask for a certificate by renegotiation even where none is needed.
-            let tls = if attempt.transport == Transport::Wss {
-                tls.renegotiation(Renegotiation::OnceUntilConnack)
-            } else {
-                tls
-            };
-            match sessions {
-                Some(sessions) => tls.sessions(sessions),
-                None => tls,
-            }
+        options.change_tls(|tls| match sessions {
+            Some(sessions) => tls.sessions(sessions),
+            None => tls,
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     Endpoint, Error, Options, Proxy, Scheme, TlsOptions,
     host::Clock,
     net::NetOptions,
-    tls::{Prepared, Sessions},
+    tls::{Prepared, Sessions, Watch},
     tokio::{Known, Sockets, Way, open},
 };
 
@@ -381,8 +381,9 @@ impl Client {
         };
         let endpoint = &server.endpoint;
         let layer = if endpoint.scheme.is_secured() {
-            let context = server.prepared.context(&server.tls, endpoint, false)?;
-            Some(context.connect(&server.tls, endpoint, false)?)
+            let watch = Watch::default();
+            let context = server.prepared.context(&server.tls, endpoint, watch)?;
+            Some(context.connect(&server.tls, endpoint, watch)?)
         } else {
             None
         };

@@ -2,10 +2,17 @@
 
 use std::{io, time::Duration};
 
-use towpath_proto::{Code, Fault, Instant, tls::Layer};
+use towpath_proto::{
+    Client, Code, Fault, Instant, Rung,
+    tls::{Above, Layer},
+};
 
 use super::{Machine, Stream, Turn, Wants};
-use crate::{Event, host, tls::Engine};
+use crate::{
+    Event, Witness,
+    host::{self, Entropy, Growable},
+    tls::Engine,
+};
 
 /// The TLS of one attempt.
 #[derive(Debug)]
@@ -107,6 +114,61 @@ impl Secured {
     }
 }
 
+/// A client whose plaintext somebody sees as it comes.
+struct Overheard<'a> {
+    client: &'a mut Client<Growable, Entropy>,
+    witness: &'a Witness,
+}
+
+impl Above for Overheard<'_> {
+    fn sendable(&self) -> &[u8] {
+        self.client.sendable()
+    }
+
+    fn transmitted(&mut self, now: Instant, n: usize) {
+        self.client.transmitted(now, n);
+    }
+
+    fn rx_space(&mut self) -> &mut [u8] {
+        self.client.rx_space()
+    }
+
+    fn commit(&mut self, now: Instant, n: usize) {
+        let rung = self.client.rung();
+        let came = self.client.rx_space().get(..n);
+        self.witness.overhear(rung, came);
+        self.client.commit(now, n);
+    }
+
+    fn grow_rx(&mut self, len: usize) {
+        self.client.grow_rx(len);
+    }
+
+    fn rx_len(&self) -> usize {
+        Above::rx_len(self.client)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.client.is_paused()
+    }
+
+    fn is_settled(&self) -> bool {
+        Above::is_settled(self.client)
+    }
+
+    fn rung(&self) -> Rung {
+        self.client.rung()
+    }
+
+    fn reached(&mut self, now: Instant, rung: Rung) {
+        self.client.reached(now, rung);
+    }
+
+    fn closed(&mut self, now: Instant, fault: Fault) {
+        self.client.closed(now, fault);
+    }
+}
+
 impl Machine {
     /// What TLS has to tell before the client is polled.
     pub(super) fn turn_secured(
@@ -138,7 +200,14 @@ impl Machine {
         let closed = self.closed_here();
         let paused = self.client.is_paused();
         let secured = self.secured.as_mut()?;
-        if secured.layer.carry(&mut self.client, now) {
+        let moved = match self.options.witnessed_by() {
+            None => secured.layer.carry(&mut self.client, now),
+            Some(witness) => {
+                let client = &mut self.client;
+                secured.layer.carry(&mut Overheard { client, witness }, now)
+            }
+        };
+        if moved {
             return None;
         }
         let sent = secured.send(stream, now, closed);
@@ -173,12 +242,24 @@ impl Machine {
             .is_some_and(|secured| secured.layer.has_sendable())
     }
 
-    /// Keeps the session that the server gave, to resume it later.
+    /// Keeps the session that the server gave, to resume it later, and shows its certificates to who watches.
     pub(super) fn keep_session(&mut self) {
+        self.show_chain();
         if let (Some(secured), Some(sessions)) = (&mut self.secured, self.options.sessions()) {
             use towpath_proto::tls::Tls as _;
             let keep = &mut |bytes: &[u8]| sessions.keep(bytes);
             secured.layer.tls().take_session(keep);
+        }
+    }
+
+    /// Shows the server's certificates to who watches.
+    pub(super) fn show_chain(&mut self) {
+        use towpath_proto::tls::Tls as _;
+        if let (Some(secured), Some(witness)) = (&mut self.secured, self.options.witnessed_by()) {
+            let mut chain = Vec::new();
+            let keep = &mut |certificate: &[u8]| chain.push(certificate.to_vec());
+            secured.layer.tls().server_chain(keep);
+            witness.chain(chain);
         }
     }
 

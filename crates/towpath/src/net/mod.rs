@@ -26,6 +26,14 @@ pub use towpath_proto::net::{
 };
 use towpath_proto::{Fault, Trace};
 
+/// The DNS servers that this machine's `/etc/resolv.conf` names, for who shows or compares them. A connection reads the
+/// file anew by itself.
+#[must_use]
+pub fn system_servers() -> Vec<SocketAddr> {
+    let options = NetOptions::default();
+    resolv_conf::ResolvConf::read(Path::new(options.resolv_conf)).servers
+}
+
 /// The least and the largest TCP segment that Linux lets a program ask for, bytes.
 pub const MSS: std::ops::RangeInclusive<u16> = 88..=32_767;
 

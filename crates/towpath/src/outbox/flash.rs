@@ -338,6 +338,12 @@ impl<'b, F: MultiwriteNorFlash> FlashOutbox<'b, F> {
         self.found.bytes
     }
 
+    /// How much it may hold.
+    #[must_use]
+    pub const fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
     /// Gives the flash back. Everything is in it.
     pub fn close(self) -> F {
         self.queue.destroy().0

@@ -30,7 +30,7 @@ mod host;
 mod ledger;
 #[cfg(feature = "outbox")]
 mod memory;
-mod record;
+pub(crate) mod record;
 #[cfg(all(test, feature = "outbox", feature = "outbox-flash"))]
 mod tests;
 
@@ -119,6 +119,23 @@ impl fmt::Debug for StoredRef<'_> {
             )
             .field("body", &format_args!("{} bytes", self.body.len()))
             .finish()
+    }
+}
+
+/// When a message is worth nothing any more: by its own word, or by the outbox's bound of age, which counts on its way
+/// too.
+#[cfg(any(feature = "azure", feature = "hub"))]
+pub(crate) fn worthless_at(
+    accepted: Option<u64>,
+    expires: Option<u64>,
+    age: Option<Duration>,
+) -> Option<u64> {
+    let too_old = age
+        .zip(accepted)
+        .map(|(age, accepted)| accepted.saturating_add(age.as_secs()));
+    match (expires, too_old) {
+        (Some(expires), Some(too_old)) => Some(expires.min(too_old)),
+        (expires, too_old) => expires.or(too_old),
     }
 }
 

@@ -25,17 +25,17 @@ const ACCEPTED: u8 = 1;
 const EXPIRES: u8 = 2;
 
 /// What a record is longer than its properties and body.
-pub(super) const OVERHEAD: usize = HEAD + TAIL;
+pub(crate) const OVERHEAD: usize = HEAD + TAIL;
 
 static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// The checksum that records have; other rows of the store take it too.
-pub(super) fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     CRC.checksum(bytes)
 }
 
 /// How long the record is, or `None` if there can't be one because the properties are longer than 65,535 bytes.
-pub(super) fn len(properties: &str, body: &[u8]) -> Option<usize> {
+pub(crate) fn len(properties: &str, body: &[u8]) -> Option<usize> {
     u16::try_from(properties.len()).ok()?;
     OVERHEAD
         .checked_add(properties.len())?
@@ -43,7 +43,7 @@ pub(super) fn len(properties: &str, body: &[u8]) -> Option<usize> {
 }
 
 /// Writes the record at the start of `out`; the answer is its length, or `None` if it doesn't fit.
-pub(super) fn encode(record: &StoredRef<'_>, out: &mut [u8]) -> Option<usize> {
+pub(crate) fn encode(record: &StoredRef<'_>, out: &mut [u8]) -> Option<usize> {
     let len = len(record.properties, record.body)?;
     let (content, tail) = out.get_mut(..len)?.split_at_mut_checked(len - TAIL)?;
     let (head, rest) = content.split_first_chunk_mut::<HEAD>()?;
@@ -68,7 +68,7 @@ pub(super) fn encode(record: &StoredRef<'_>, out: &mut [u8]) -> Option<usize> {
 }
 
 /// The message, or `None` if this is not what [`encode`] wrote.
-pub(super) fn decode(bytes: &[u8]) -> Option<StoredRef<'_>> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<StoredRef<'_>> {
     let (content, sum) = bytes.split_last_chunk::<TAIL>()?;
     if checksum(content) != u32::from_le_bytes(*sum) {
         return None;

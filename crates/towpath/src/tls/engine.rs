@@ -7,7 +7,7 @@ use towpath_proto::{
     tls::{Agreed, Fact, Layer, Tls},
 };
 
-use super::{Backend, TlsOptions};
+use super::{Backend, TlsOptions, Watch};
 use crate::Endpoint;
 #[cfg(feature = "mbed")]
 use crate::host::Growable;
@@ -27,7 +27,7 @@ const MBED_BUFFERS: (usize, usize) = (18 << 10, 96 << 10);
 
 impl Context {
     /// Reads what `options` say for `endpoint`.
-    fn new(options: &TlsOptions, endpoint: &Endpoint, trace: bool) -> Result<Self, Fault> {
+    fn new(options: &TlsOptions, endpoint: &Endpoint, watch: Watch) -> Result<Self, Fault> {
         let Some(backend) = options.backend.or_else(|| Backend::ALL.first().copied()) else {
             return Err(Fault::new(Rung::Tls, Code::TlsProfile)
                 .detail(b"no TLS back-end is built in: feature openssl or mbed"));
@@ -39,7 +39,7 @@ impl Context {
                 options
                     .with_profile(
                         endpoint,
-                        trace,
+                        watch,
                         can.post_handshake_auth,
                         can.versions,
                         |profile| match &options.key_log {
@@ -59,7 +59,7 @@ impl Context {
                 options
                     .with_profile(
                         endpoint,
-                        trace,
+                        watch,
                         can.post_handshake_auth,
                         can.versions,
                         towpath_tls_mbed::Context::new,
@@ -74,7 +74,7 @@ impl Context {
         &self,
         options: &TlsOptions,
         endpoint: &Endpoint,
-        trace: bool,
+        watch: Watch,
     ) -> Result<Box<Layer<Engine>>, Fault> {
         let session = options.sessions.bytes();
         let engine = match self {
@@ -94,7 +94,7 @@ impl Context {
             engine,
             options.renegotiation_to(endpoint),
             options.has_identity(),
-            trace,
+            watch.trace,
         )))
     }
 }
@@ -114,10 +114,10 @@ impl Prepared {
         &self,
         options: &TlsOptions,
         endpoint: &Endpoint,
-        trace: bool,
+        watch: Watch,
     ) -> Result<&Context, Fault> {
         self.0
-            .get_or_init(|| Context::new(options, endpoint, trace))
+            .get_or_init(|| Context::new(options, endpoint, watch))
             .as_ref()
             .map_err(|fault| *fault)
     }
@@ -199,6 +199,10 @@ impl Tls for Engine {
 
     fn end_of_stream(&self) -> u32 {
         each!(self, tls => tls.end_of_stream())
+    }
+
+    fn server_chain(&self, keep: &mut dyn FnMut(&[u8])) {
+        each!(self, tls => tls.server_chain(keep));
     }
 
     fn take_session(&mut self, keep: &mut dyn FnMut(&[u8])) {

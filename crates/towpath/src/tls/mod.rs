@@ -25,6 +25,7 @@ pub use towpath_proto::tls::{
 pub use towpath_proto::tls::{suite_like, suite_name, suite_number};
 
 pub(crate) use self::engine::{Engine, Prepared};
+pub(crate) use self::options::Watch;
 pub use self::{
     options::{Backend, TlsOptions},
     sessions::Sessions,

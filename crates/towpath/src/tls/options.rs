@@ -88,6 +88,7 @@ pub struct TlsOptions {
     groups: Vec<String>,
     signature_algorithms: Vec<String>,
     server_name: Option<String>,
+    tells_name: bool,
     alpn: Vec<String>,
     max_fragment: Option<u16>,
     renegotiation: Option<Renegotiation>,
@@ -96,6 +97,15 @@ pub struct TlsOptions {
     clock: Clock,
     pub(crate) key_log: Option<PathBuf>,
     pub(crate) sessions: Arc<Sessions>,
+}
+
+/// How closely TLS is looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Watch {
+    /// The library tells what it sees.
+    pub(crate) trace: bool,
+    /// The server's certificates are kept.
+    pub(crate) chain: bool,
 }
 
 /// The client's certificate and key.
@@ -139,6 +149,7 @@ impl TlsOptions {
             groups: Vec::new(),
             signature_algorithms: Vec::new(),
             server_name: None,
+            tells_name: true,
             alpn: Vec::new(),
             max_fragment: None,
             renegotiation: None,
@@ -322,6 +333,14 @@ impl TlsOptions {
         self
     }
 
+    /// Whether the server is told its name (SNI). The default is to. Without it some servers show another certificate,
+    /// or none; its name is checked all the same. For who stands in for a device that can't.
+    #[must_use]
+    pub const fn tells_name(mut self, tells: bool) -> Self {
+        self.tells_name = tells;
+        self
+    }
+
     /// The application protocols to offer (ALPN), such as `mqtt`. The default is not to.
     #[must_use]
     pub fn alpn(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -419,7 +438,7 @@ impl TlsOptions {
     pub(crate) fn with_profile<T>(
         &self,
         endpoint: &Endpoint,
-        trace: bool,
+        watch: Watch,
         can_authenticate_late: bool,
         can: Versions,
         make: impl FnOnce(&Profile<'_>) -> T,
@@ -455,7 +474,7 @@ impl TlsOptions {
                 password: owned.password.as_deref(),
             }),
             server: self.server_name.as_deref().unwrap_or(&endpoint.host),
-            server_name: None,
+            server_name: (!self.tells_name).then_some(""),
             alpn: &alpn,
             max_fragment: self.max_fragment,
             renegotiation: self.renegotiation_to(endpoint),
@@ -464,7 +483,8 @@ impl TlsOptions {
                 .unwrap_or(late && can_authenticate_late && max == Version::Tls13),
             ticketless: self.ticketless,
             clock: self.clock,
-            trace,
+            trace: watch.trace,
+            keep_chain: watch.chain,
             ..Profile::default()
         })
     }

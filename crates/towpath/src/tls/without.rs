@@ -5,7 +5,7 @@ use towpath_proto::{
     tls::{Agreed, Fact, Layer, Tls},
 };
 
-use super::TlsOptions;
+use super::{TlsOptions, Watch};
 use crate::Endpoint;
 
 /// There is none.
@@ -17,7 +17,7 @@ impl Context {
         &self,
         _: &TlsOptions,
         _: &Endpoint,
-        _: bool,
+        _: Watch,
     ) -> Result<Box<Layer<Engine>>, Fault> {
         match *self {}
     }
@@ -28,7 +28,12 @@ impl Context {
 pub(crate) struct Prepared;
 
 impl Prepared {
-    pub(crate) fn context(&self, _: &TlsOptions, _: &Endpoint, _: bool) -> Result<&Context, Fault> {
+    pub(crate) fn context(
+        &self,
+        _: &TlsOptions,
+        _: &Endpoint,
+        _: Watch,
+    ) -> Result<&Context, Fault> {
         Err(Fault::new(Rung::Tls, Code::TlsProfile)
             .detail(b"built without TLS: enable feature openssl or mbed"))
     }

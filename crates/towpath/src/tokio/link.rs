@@ -17,7 +17,11 @@ use tokio::{
     net::TcpStream,
     time::{Instant as Moment, Sleep, sleep_until},
 };
-use towpath_proto::{Code, Fault, Instant, Rung, net::Candidate};
+use towpath_proto::{
+    Code, Fault, Instant, Rung,
+    mqtt::{property::Properties, reason::ReasonCode},
+    net::Candidate,
+};
 
 use super::{
     dial::{Dial, Kept, Step, Task, connect},
@@ -261,7 +265,11 @@ impl<A: Access> Link<A> {
                 *trying = true;
                 self.access
                     .with(|machine| machine.client.passed(now, Rung::Dns));
-                self.enter(Rung::Tcp);
+                if self.is_top(Rung::Nat64) {
+                    self.state = self.turned_back();
+                } else {
+                    self.enter(Rung::Tcp);
+                }
             }
             Step::Trying | Step::Resolved => {}
             Step::Wait(until) => {
@@ -284,6 +292,24 @@ impl<A: Access> Link<A> {
             }
         }
         Poll::Ready(None)
+    }
+
+    /// Whether this rung is as far as the options want to climb.
+    fn is_top(&mut self, rung: Rung) -> bool {
+        self.access
+            .with(|machine| machine.options.top().is_some_and(|top| top <= rung))
+    }
+
+    /// The end where no byte stream is wanted.
+    fn turned_back(&mut self) -> State {
+        let none = Properties::NONE;
+        let said = self
+            .access
+            .with(|machine| machine.disconnect(ReasonCode::SUCCESS, none));
+        match said {
+            Ok(()) => State::Failing,
+            Err(_) => State::Over,
+        }
     }
 
     /// Keeps what the next attempt can use.
@@ -312,8 +338,12 @@ impl<A: Access> Link<A> {
         let now = self.clock.now();
         self.opened = now;
         let options = self.access.with(|machine| Arc::clone(&machine.options));
+        if let Some(witness) = options.witnessed_by() {
+            witness.connected(stream.local_addr().ok(), stream.peer_addr().ok());
+        }
         let translated = candidate.is_some_and(|candidate| candidate.origin.prefix().is_some());
-        let proxied = options.proxied_by().is_some();
+        // The connection to the proxy may be all that is wanted.
+        let proxied = options.proxied_by().is_some() && !self.is_top(Rung::Tcp);
         self.access.with(|machine| {
             if translated {
                 machine.client.passed(now, Rung::Nat64);

@@ -5,6 +5,7 @@ mod dial;
 mod drops;
 mod ends;
 mod faults;
+mod hub;
 mod network;
 mod secured;
 mod tunnel;
