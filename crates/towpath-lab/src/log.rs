@@ -148,7 +148,7 @@ pub struct Record {
     /// The number of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<u64>,
-    /// The id of the fault that is behind it.
+    /// The name of the fault that is behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<&'static str>,
     /// The cause in words, with the values that decided. Never a key, token or password.
@@ -212,8 +212,8 @@ impl Record {
 
     /// With the fault behind it.
     #[must_use]
-    pub const fn fault(mut self, id: &'static str) -> Self {
-        self.fault = Some(id);
+    pub const fn fault(mut self, name: &'static str) -> Self {
+        self.fault = Some(name);
         self
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Wire {
     ahead_read: usize,
     drip: Option<Drip>,
     written: u64,
+    /// Nothing is read any more once so many bytes are written.
+    deaf_after: Option<u64>,
     reset: Arc<AtomicBool>,
 }
 
@@ -52,6 +54,7 @@ impl Wire {
             ahead_read: 0,
             drip: None,
             written: 0,
+            deaf_after: None,
             reset,
         }
     }
@@ -72,6 +75,11 @@ impl Wire {
     /// Bytes sent so far.
     pub(super) const fn written(&self) -> u64 {
         self.written
+    }
+
+    /// From now on nothing is read once more than so many bytes are written.
+    pub(super) const fn deaf_after(&mut self, written: u64) {
+        self.deaf_after = Some(written);
     }
 
     /// What came and has not been read.
@@ -174,6 +182,12 @@ impl Drop for Wire {
 
 impl Read for Wire {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        if self
+            .deaf_after
+            .is_some_and(|written| self.written > written)
+        {
+            return Err(ErrorKind::WouldBlock.into());
+        }
         let ahead = self.ahead.get(self.ahead_read..).unwrap_or_default();
         if ahead.is_empty() {
             return self.tcp.try_read(space);

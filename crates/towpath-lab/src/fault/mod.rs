@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
-    /// The fault, by its name or id.
+    /// The fault, by its name; or by its finding, where no other fault has the same.
     pub fault: Kind,
     /// The number or word it takes; its own default if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,19 +174,25 @@ impl FromStr for Kind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let named = |kind: &&Self| kind.name() == text || kind.id().eq_ignore_ascii_case(text);
-        Self::ALL
+        if let Some(kind) = Self::ALL.iter().find(|kind| kind.name() == text) {
+            return Ok(*kind);
+        }
+        let found = |finding: &str| finding.eq_ignore_ascii_case(text);
+        let alike = Self::ALL
             .iter()
-            .find(named)
-            .copied()
-            .ok_or_else(|| Error::Fault {
-                why: match nearest(text, Self::ALL.iter().map(|kind| kind.name())) {
-                    Some(near) => format!("there is no fault {text:?}; is it {near:?}?"),
-                    None => {
-                        format!("there is no fault {text:?}; \"towpath lab faults\" lists them")
-                    }
-                },
-            })
+            .filter(|kind| kind.finding().is_some_and(found));
+        let why = match alike.collect::<Vec<_>>()[..] {
+            [kind] => return Ok(*kind),
+            [] => match nearest(text, Self::ALL.iter().map(|kind| kind.name())) {
+                Some(near) => format!("there is no fault {text:?}; is it {near:?}?"),
+                None => format!("there is no fault {text:?}; \"towpath lab faults\" lists them"),
+            },
+            ref several => {
+                let names: Vec<_> = several.iter().map(|kind| kind.name()).collect();
+                format!("several faults are found as {text:?}: {}", names.join(", "))
+            }
+        };
+        Err(Error::Fault { why })
     }
 }
 
@@ -214,8 +220,8 @@ impl<'de> Deserialize<'de> for Kind {
 pub struct Switch {
     /// What it is switched off by.
     pub number: u64,
-    /// Its id in the catalogue of findings.
-    pub id: &'static str,
+    /// What a client finds, by the id in the catalogue of findings.
+    pub finding: Option<&'static str>,
     /// What it was set to; `times` counts down.
     #[serde(flatten)]
     pub setting: Setting,
@@ -274,10 +280,10 @@ impl Faults {
                 });
             }
             inner.next += 1;
-            let (number, id) = (inner.next, setting.fault.id());
+            let (number, finding) = (inner.next, setting.fault.finding());
             inner.on.push(Switch {
                 number,
-                id,
+                finding,
                 setting: setting.clone(),
                 done: 0,
             });
@@ -352,10 +358,10 @@ impl Faults {
             }
             (setting, last)
         };
-        connection.suffered(kind.id());
+        connection.suffered(kind.name());
         let mut record = Record::info(Code::FaultApplied, format!("{kind}: {}", kind.what()))
             .connection(connection.id)
-            .fault(kind.id());
+            .fault(kind.name());
         record.host = connection.host();
         record.device = connection.device();
         self.log.add(self.clock.now(), record);
@@ -399,7 +405,7 @@ impl Faults {
     }
 
     fn tell(&self, code: Code, setting: &Setting, text: String) {
-        let mut record = Record::info(code, text).fault(setting.fault.id());
+        let mut record = Record::info(code, text).fault(setting.fault.name());
         record.host.clone_from(&setting.host);
         record.device.clone_from(&setting.device);
         self.log.add(self.clock.now(), record);

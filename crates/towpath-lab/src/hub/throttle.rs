@@ -163,7 +163,7 @@ impl Hub {
             .device(name.to_string())
             .connection(connection.id);
         if fault {
-            record = record.fault(Kind::Throttle.id());
+            record = record.fault(Kind::Throttle.name());
         }
         self.means.tell(record);
     }

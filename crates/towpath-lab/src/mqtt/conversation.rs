@@ -179,7 +179,7 @@ impl Conversation {
     /// The client takes nothing of what is sent.
     fn stuck(&mut self) {
         let faults = self.line.connection.ladder().faults;
-        if faults.contains(&Kind::Drip.id()) {
+        if faults.contains(&Kind::Drip.name()) {
             // It is given a byte now and then only.
             self.line.output.excuse(self.line.now);
         } else {

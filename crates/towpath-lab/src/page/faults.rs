@@ -26,7 +26,7 @@ impl Page for Catalogue {
         Some(html! {
             div.bar-head {
                 h1 { "Faults" }
-                input #fault-filter .grow type="search" placeholder="id, name or words …" aria-label="Show only faults with these words" autocomplete="off" spellcheck="false";
+                input #fault-filter .grow type="search" placeholder="name, finding or words …" aria-label="Show only faults with these words" autocomplete="off" spellcheck="false";
                 button #all-off .quiet type="button" { "Switch all off" }
             }
             div #faults-now data-faults { (now(&lab.means.faults.on())) }
@@ -47,7 +47,7 @@ fn now(on: &[Switch]) -> Markup {
         @if !on.is_empty() {
             section.on-now aria-label="Faults that are on" {
                 ul.plain { @for switch in on {
-                    li { strong.mono { a href=(format!("#{}", switch.id)) { (switch.setting.fault.name()) } } " " (one(switch)) }
+                    li { strong.mono { a href=(format!("#fault-{}", switch.setting.fault.name())) { (switch.setting.fault.name()) } } " " (one(switch)) }
                 } }
             }
         }
@@ -100,7 +100,7 @@ pub(super) fn table(on: &[Switch], only: Option<&str>) -> Markup {
 fn by_rung() -> Vec<(&'static str, Vec<Kind>)> {
     let mut rungs: Vec<(&'static str, Vec<Kind>)> = Vec::new();
     for kind in Kind::ALL {
-        let rung = if kind.id().starts_with("TP-DPS") {
+        let rung = if kind.name().starts_with("dps-") {
             "provisioning"
         } else {
             kind.rung().name()
@@ -132,13 +132,14 @@ fn switch(kind: Kind, all: &[Switch], only: Option<&str>) -> Markup {
         .map(|switch| switch.number.to_string())
         .collect();
     let name = kind.name();
+    let finding = kind.finding().unwrap_or_default();
     html! {
-        li.fault.on[!on.is_empty()] id=(kind.id()) data-words=(format!("{} {name} {}", kind.id(), kind.what()).to_lowercase()) {
+        li.fault.on[!on.is_empty()] id=(format!("fault-{name}")) data-words=(format!("{finding} {name} {}", kind.what()).to_lowercase()) {
             button.switch type="button" role="switch" aria-checked=(if numbers.is_empty() { "false" } else { "true" })
                 aria-labelledby=(format!("n-{name}")) aria-describedby=(format!("w-{name}")) data-fault=(name) data-off=(numbers.join(" ")) { span {} }
             div.what {
                 strong.mono id=(format!("n-{name}")) { (name) }
-                span.dim.mono { (kind.id()) }
+                @if !finding.is_empty() { span.dim.mono { (finding) } }
                 span id=(format!("w-{name}")) { (kind.what()) }
                 @for switch in &on { (one(switch)) }
             }
@@ -206,7 +207,7 @@ mod tests {
     fn a_page_of_a_device_shows_its_switches_and_those_for_everybody() {
         let on = |number, device: Option<&str>| Switch {
             number,
-            id: Kind::Connack5.id(),
+            finding: Kind::Connack5.finding(),
             setting: Setting {
                 device: device.map(Into::into),
                 ..Setting::new(Kind::Connack5)

@@ -64,7 +64,7 @@ impl Page for Overview {
 fn is_ours(record: &Record) -> bool {
     record.code == Code::Provisioning
         || matches!(record.code.number(), 404_201 | 404_202)
-        || record.fault.is_some_and(|id| id.starts_with("TP-DPS"))
+        || record.fault.is_some_and(|name| name.starts_with("dps-"))
 }
 
 fn tables(lab: &Shared) -> Markup {

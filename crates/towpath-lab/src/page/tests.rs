@@ -212,7 +212,7 @@ async fn an_open_page_is_told_what_changes_and_ends_with_the_lab() {
         .expect("a switch");
     next(&mut stream, "\"id\":\"faults\"").await;
     let line = next(&mut stream, "\"list\":\"records\"").await;
-    assert!(line.contains("TP-MQTT-007"), "{line}");
+    assert!(line.contains("connack-5"), "{line}");
     assert!(lab.faults().switch_off(number));
     next(&mut stream, "\"id\":\"faults\"").await;
 

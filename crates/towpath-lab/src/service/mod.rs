@@ -26,6 +26,10 @@ use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, Request, State},
     handler::Handler as _,
+    http::{
+        HeaderValue,
+        header::{DATE, HOST},
+    },
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{delete, get, post, put},
@@ -74,6 +78,7 @@ pub(crate) fn rest(lab: &Arc<Shared>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn_with_state(Arc::clone(lab), tell))
+        .layer(middleware::from_fn_with_state(Arc::clone(lab), dated))
         .layer(DefaultBodyLimit::max(BODY))
         .layer(Extension(Bodies::default()))
         .with_state(Arc::clone(lab))
@@ -172,6 +177,26 @@ async fn unknown(request: Request) -> Answer {
 async fn other_method(request: Request) -> Answer {
     let why = format!("{} is not for {:?}", request.method(), request.uri().path());
     Err(Refusal::with_status(405, Code::ArgumentInvalid, why))
+}
+
+/// Answers with the hub's own time, where a fault lets its clock run ahead.
+async fn dated(State(lab): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.map(|host| call::without_port(host).to_owned());
+    let mut response = next.run(request).await;
+    let hub = host.as_deref().and_then(|host| lab.hub(host));
+    let Some(time) = hub.map(|hub| hub.now(None)) else {
+        return response;
+    };
+    if time.since(lab.means.clock.now()) > 1000
+        && let Ok(date) = HeaderValue::try_from(time.http())
+    {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
 }
 
 /// Logs a refusal with its true cause, and writes what the caller may know of it.

@@ -126,7 +126,7 @@ async fn a_throttle_is_counted_and_meets_whom_it_means() {
     assert_eq!(client.message().await.1, "$iothub/twin/res/429/?$rid=2");
     assert_eq!(done(), None, "it was done three times");
     let ladder = bench.shared.connections.ladders(None, 1).remove(0);
-    assert_eq!(ladder.faults, [Kind::Throttle.id()]);
+    assert_eq!(ladder.faults, [Kind::Throttle.name()]);
     assert_eq!(bench.told(Code::FaultApplied).len(), 3);
     assert_eq!(telemetry(&mut client, 5).await, 0);
 }

@@ -69,8 +69,8 @@ pub(super) async fn faults(State(lab): State<Arc<Shared>>) -> Answer {
             Takes::Word(word) => ("word", word.into()),
         };
         json!({
-            "id": kind.id(),
             "name": kind.name(),
+            "finding": kind.finding(),
             "rung": kind.rung().name(),
             "takes": takes,
             "default": otherwise,
