@@ -2,10 +2,14 @@
 
 #[cfg(feature = "device")]
 pub(crate) mod device;
+mod doctor;
+mod explain;
 #[cfg(feature = "lab")]
 pub(crate) mod lab;
 mod network;
 mod parse;
+#[cfg(all(test, feature = "device", feature = "lab"))]
+mod remedies;
 mod resolve;
 mod tls;
 
@@ -17,7 +21,9 @@ use clap::{
 use clap_complete::Shell;
 use towpath::{Profile, QoS, Version};
 
-pub(crate) use self::{network::Network, parse::parse, resolve::Resolve, tls::Tls};
+pub(crate) use self::{
+    doctor::Doctor, explain::Explain, network::Network, parse::parse, resolve::Resolve, tls::Tls,
+};
 
 /// MQTT by hand: publish and subscribe over TCP, TLS and WebSockets.
 ///
@@ -45,10 +51,13 @@ Examples:
   towpath pub mqtt://localhost plant/temperature -m 21.5
   towpath pub wss://broker.example/mqtt plant/temperature -m 21.5 --trace
   towpath resolve broker.example
+  towpath doctor wss://broker.example/mqtt
+  towpath explain -0x7280
   towpath device --config device.toml
   towpath lab
 
-Exit status: 0 done; 1 the path or the server failed; 2 wrong usage; 3 done, but a certificate ends soon (device).";
+Exit status: 0 done; 1 the path or the server failed; 2 wrong usage; 3 done, but a certificate ends soon (device)
+or something will break (doctor).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Cmd {
@@ -59,6 +68,8 @@ pub(crate) enum Cmd {
     Device(Box<device::Device>),
     #[cfg(feature = "lab")]
     Lab(Box<lab::Lab>),
+    Doctor(Box<Doctor>),
+    Explain(Explain),
     Completions(Completions),
     Man(Man),
 }
@@ -417,6 +428,8 @@ impl Args {
             Cmd::Pub(args) => args.output.json,
             Cmd::Sub(args) => args.output.json,
             Cmd::Resolve(args) => args.json,
+            Cmd::Doctor(args) => args.json,
+            Cmd::Explain(args) => args.json,
             #[cfg(feature = "device")]
             Cmd::Device(args) => args.output.json,
             #[cfg(feature = "lab")]

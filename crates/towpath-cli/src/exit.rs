@@ -1,11 +1,11 @@
-//! How a command can end: 0 done, 1 the path or the server said no, 2 wrong usage, 3 done but with a warning, 4
-//! started anew it is new firmware.
+//! How a command can end: 0 done, 1 the path or the server said no, 2 wrong usage, 3 done but with a warning, 4 new
+//! firmware was installed and the device is to be started anew.
 
 use std::{fmt, io, process::ExitCode};
 
 use towpath::{Code, Error, Fault, ReasonCode, Refusal, tls::Alert};
 
-use crate::text::{Object, one_line};
+use crate::text::{Object, one_line, quoted};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ pub(crate) enum Failure {
     Refusal(Refusal),
     /// Not enough came in time.
     Late(String),
+    /// Everything that there is to say stands on standard output: 1 a break, 3 warnings only.
+    Diagnosed(u8),
+    /// What was to be explained is not known.
+    Unexplained(String),
     /// The lab can't start.
     #[cfg(feature = "lab")]
     Lab(String),
@@ -84,6 +88,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::NobodyReads => ExitCode::SUCCESS,
+            Self::Diagnosed(status) => ExitCode::from(*status),
             Self::Usage(_) => ExitCode::from(2),
             #[cfg(feature = "device")]
             Self::Warning(_) => ExitCode::from(3),
@@ -99,113 +104,70 @@ impl Failure {
 
     /// One JSON object with the same members whatever failed.
     pub(crate) fn json(&self) -> String {
-        let said;
-        let members = match self {
+        let mut said = String::new();
+        self.members(&mut said).join(Object::new()).end()
+    }
+
+    /// What JSON has of it. `said` holds what has to be put into words first.
+    fn members<'a>(&'a self, said: &'a mut String) -> Members<'a> {
+        match self {
             Self::Fault(fault) => Members::of(fault),
             #[cfg(feature = "device")]
             Self::NotReady(fault) => Members::of(fault),
-            #[cfg(feature = "device")]
-            Self::Broken(why) => Members {
-                code: "Broken",
-                cause: why,
-                blame: "local",
-                ..Members::default()
-            },
             Self::Answer {
                 code,
                 what,
                 reason,
                 remedy,
             } => Members {
-                rung: Some("mqtt"),
-                code,
                 number: u32::from(reason.0),
-                cause: what,
                 remedy,
                 detail: reason.text(),
-                blame: "peer",
-                ..Members::default()
+                finding: finding_of(code, *reason),
+                ..Members::plain(code, Some("mqtt"), "peer", what)
             },
             Self::Refusal(refusal) => {
-                said = refusal.to_string();
-                Members {
-                    rung: Some("mqtt"),
-                    code: "NotAdmitted",
-                    cause: &said,
-                    blame: "usage",
-                    ..Members::default()
-                }
+                *said = refusal.to_string();
+                Members::plain("NotAdmitted", Some("mqtt"), "usage", said)
             }
-            Self::Usage(why) => Members {
-                code: "Usage",
-                cause: why,
-                blame: "usage",
-                ..Members::default()
-            },
-            Self::Late(why) => Members {
-                rung: Some("mqtt"),
-                code: "Late",
-                cause: why,
-                blame: "path",
-                ..Members::default()
-            },
-            #[cfg(feature = "lab")]
-            Self::Lab(why) => Members {
-                code: "Lab",
-                cause: why,
-                blame: "local",
-                ..Members::default()
-            },
-            #[cfg(feature = "device")]
-            Self::Hub(why) => Members {
-                rung: Some("hub"),
-                code: "Hub",
-                cause: why,
-                blame: "peer",
-                ..Members::default()
-            },
-            #[cfg(feature = "device")]
-            Self::Outbox(why) => Members {
-                code: "Outbox",
-                cause: why,
-                blame: "local",
-                ..Members::default()
-            },
-            #[cfg(feature = "device")]
-            Self::LeftOut(why) => Members {
-                code: "LeftOut",
-                cause: why,
-                blame: "usage",
-                ..Members::default()
-            },
-            #[cfg(feature = "device")]
-            Self::Warning(why) => Members {
-                code: "Warning",
-                cause: why,
-                blame: "usage",
-                ..Members::default()
-            },
-            #[cfg(feature = "device")]
-            Self::Restart(why) => Members {
-                code: "Restart",
-                cause: why,
-                blame: "local",
-                ..Members::default()
-            },
             Self::Io { what, error } => {
-                said = error.to_string();
+                *said = error.to_string();
                 Members {
-                    code: "Io",
                     number: error.raw_os_error().map_or(0, i32::unsigned_abs),
-                    cause: what,
-                    detail: &said,
-                    blame: "local",
-                    ..Members::default()
+                    detail: said,
+                    ..Members::plain("Io", None, "local", what)
                 }
             }
-            Self::NobodyReads => Members::default(),
-        };
-        members.join(Object::new()).end()
+            Self::Usage(why) => Members::plain("Usage", None, "usage", why),
+            Self::Late(why) => Members::plain("Late", Some("mqtt"), "path", why),
+            Self::Unexplained(why) => Members::plain("Unexplained", None, "usage", why),
+            #[cfg(feature = "lab")]
+            Self::Lab(why) => Members::plain("Lab", None, "local", why),
+            #[cfg(feature = "device")]
+            Self::Hub(why) => Members::plain("Hub", Some("hub"), "peer", why),
+            #[cfg(feature = "device")]
+            Self::Outbox(why) => Members::plain("Outbox", None, "local", why),
+            #[cfg(feature = "device")]
+            Self::LeftOut(why) => Members::plain("LeftOut", None, "usage", why),
+            #[cfg(feature = "device")]
+            Self::Warning(why) => Members::plain("Warning", None, "usage", why),
+            #[cfg(feature = "device")]
+            Self::Restart(why) => Members::plain("Restart", None, "local", why),
+            #[cfg(feature = "device")]
+            Self::Broken(why) => Members::plain("Broken", None, "local", why),
+            Self::NobodyReads | Self::Diagnosed(_) => Members::default(),
+        }
+    }
+}
+
+/// The finding behind a refused message or subscription, where the catalogue has one.
+fn finding_of(code: &str, reason: ReasonCode) -> Option<&'static str> {
+    match (code, reason.0) {
+        (_, 0x87) => Some("TP-MQTT-026"),
+        (_, 0x97) => Some("TP-MQTT-034"),
+        (_, 0x9a | 0x9b | 0x9e | 0xa1 | 0xa2) => Some("TP-MQTT-028"),
+        ("SubscribeRefused", _) => Some("TP-MQTT-012"),
+        _ => None,
     }
 }
 
@@ -221,11 +183,14 @@ struct Members<'a> {
     detail: &'a str,
     blame: &'a str,
     alert: Option<Alert>,
+    /// The id in the catalogue.
+    finding: Option<&'static str>,
 }
 
 impl<'a> Members<'a> {
     fn of(fault: &'a Fault) -> Self {
         Self {
+            finding: Some(fault.finding()),
             rung: Some(fault.rung.name()),
             code: fault.code.name(),
             number: fault.number,
@@ -235,6 +200,17 @@ impl<'a> Members<'a> {
             detail: fault.detail.as_str(),
             blame: fault.blame.name(),
             alert: fault.alert,
+        }
+    }
+
+    /// What is told in one text.
+    fn plain(code: &'a str, rung: Option<&'static str>, blame: &'a str, cause: &'a str) -> Self {
+        Self {
+            rung,
+            code,
+            cause,
+            blame,
+            ..Self::default()
         }
     }
 
@@ -252,6 +228,10 @@ impl<'a> Members<'a> {
             .text("detail", self.detail)
             .text("blame", self.blame)
             .raw("alert", alert_json(self.alert))
+            .raw(
+                "finding",
+                self.finding.map_or_else(|| "null".into(), quoted),
+            )
     }
 }
 
@@ -276,7 +256,7 @@ pub(crate) fn fault_members(object: Object, fault: &Fault) -> Object {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = match self {
-            Self::Usage(why) | Self::Late(why) => why.clone(),
+            Self::Usage(why) | Self::Late(why) | Self::Unexplained(why) => why.clone(),
             #[cfg(feature = "lab")]
             Self::Lab(why) => why.clone(),
             #[cfg(feature = "device")]
@@ -291,14 +271,18 @@ impl fmt::Display for Failure {
             Self::NotReady(fault) => fault.to_string(),
             Self::Fault(fault) => fault.to_string(),
             Self::Answer {
+                code,
                 what,
                 reason,
                 remedy,
-                ..
-            } => format!("mqtt: {what} ({reason}). {remedy}"),
+            } => {
+                let id = finding_of(code, *reason);
+                let id = id.map_or_else(String::new, |id| format!(" [{id}]"));
+                format!("mqtt: {what} ({reason}). {remedy}{id}")
+            }
             Self::Refusal(refusal) => format!("mqtt: {refusal}"),
             Self::Io { what, error } => format!("{what}: {error}"),
-            Self::NobodyReads => String::new(),
+            Self::NobodyReads | Self::Diagnosed(_) => String::new(),
         };
         f.write_str(&one_line(&line))
     }
@@ -342,6 +326,7 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
             for member in [
                 "rung", "code", "number", "cause", "remedy", "clause", "detail", "blame", "alert",
+                "finding",
             ] {
                 assert!(value.get(member).is_some(), "{member} in {value}");
             }

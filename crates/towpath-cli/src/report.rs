@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal as _, Write as _},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use towpath::Fault;
@@ -11,7 +11,7 @@ use towpath::Fault;
 use crate::{
     exit::{Failure, fault_members},
     ladder::Line,
-    text::{Object, one_line},
+    text::{Object, one_line, rfc3339},
 };
 
 /// How to say things.
@@ -91,6 +91,13 @@ impl Report {
     }
 }
 
+/// By what and when a page is made: `towpath 0.1.0, 2026-11-22 14:05 UTC`.
+pub(crate) fn made() -> String {
+    let now = rfc3339(SystemTime::now()).replace('T', " ");
+    let minute = now.rsplit_once(':').map_or(&*now, |(minute, _)| minute);
+    format!("towpath {}, {minute} UTC", env!("CARGO_PKG_VERSION"))
+}
+
 /// Whether a stream that is a terminal or not is to have colour.
 pub(crate) fn wants_color(terminal: bool) -> bool {
     // https://no-color.org: any value but the empty one.
@@ -102,7 +109,7 @@ pub(crate) fn wants_color(terminal: bool) -> bool {
 /// Says why a command failed: one line, or one JSON object.
 pub(crate) fn error(failure: &Failure, json: bool) {
     match failure {
-        Failure::NobodyReads => {}
+        Failure::NobodyReads | Failure::Diagnosed(_) => {}
         failure if json => say(&failure.json()),
         failure => say(&format!("towpath: {failure}")),
     }

@@ -28,12 +28,29 @@ pub(crate) struct Setup {
     pub(crate) session_file: Option<SessionFile>,
 }
 
-/// Reads the file, if there is one, and lets what was typed win over it. `stdin_taken`: standard input is the message.
+/// Makes options of what [`gather`] finds, and reads the files that they need.
 pub(crate) fn prepare(
     target: &args::Target,
     args: &args::Connection,
     stdin_taken: bool,
 ) -> Result<Setup, Failure> {
+    let (config, secrets) = gather(target, args, stdin_taken)?;
+    let loaded = config.load(secrets)?;
+    Ok(Setup {
+        options: loaded.options,
+        version: config.version(),
+        patience: config.patience(),
+        session_file: loaded.session_file,
+    })
+}
+
+/// Reads the file, if there is one, lets what was typed win over it, and asks for passwords. `stdin_taken`: standard
+/// input is the message.
+pub(crate) fn gather(
+    target: &args::Target,
+    args: &args::Connection,
+    stdin_taken: bool,
+) -> Result<(Config, Secrets), Failure> {
     let mut config = match &target.config {
         Some(path) => Config::from_file(path)?,
         None => Config::default(),
@@ -65,17 +82,22 @@ pub(crate) fn prepare(
     } else {
         None
     };
-    let loaded = config.load(Secrets {
+    let proxy_password = proxy_password(&config, stdin_taken)?;
+    let secrets = Secrets {
         password,
         key_password,
-        proxy_password: proxy_password(&config, stdin_taken)?,
-    })?;
-    Ok(Setup {
-        options: loaded.options,
-        version: config.version(),
-        patience: config.patience(),
-        session_file: loaded.session_file,
-    })
+        proxy_password,
+    };
+    Ok((config, secrets))
+}
+
+/// Lets what was typed win over what a device's file says about its connections.
+#[cfg(feature = "device")]
+pub(crate) fn over_device(config: &mut Config, args: &args::Connection) -> Result<(), Failure> {
+    connection(config, args);
+    network(&mut config.network, &args.network)?;
+    tls(&mut config.tls, &args.tls);
+    proxy_typed(config, args)
 }
 
 /// What a device's connections need beside its file: the proxy of the environment, and passwords. Nobody is asked, since
@@ -152,6 +174,14 @@ fn connection(config: &mut Config, args: &args::Connection) {
 
 /// What was typed; and the environment, if nothing was said.
 fn proxy(config: &mut Config, args: &args::Connection) -> Result<(), Failure> {
+    proxy_typed(config, args)?;
+    if config.proxy.url.is_none() {
+        config.proxy.otherwise = Proxy::from_environment(&config.endpoint()?)?;
+    }
+    Ok(())
+}
+
+fn proxy_typed(config: &mut Config, args: &args::Connection) -> Result<(), Failure> {
     if args
         .proxy_user
         .as_ref()
@@ -171,9 +201,6 @@ fn proxy(config: &mut Config, args: &args::Connection) -> Result<(), Failure> {
     typed(&mut proxy.user, "--proxy-user", args.proxy_user.clone());
     let path = args.proxy_password_file.clone();
     typed(&mut proxy.password_file, "--proxy-password-file", path);
-    if config.proxy.url.is_none() {
-        config.proxy.otherwise = Proxy::from_environment(&config.endpoint()?)?;
-    }
     Ok(())
 }
 

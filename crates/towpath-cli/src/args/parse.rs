@@ -4,11 +4,11 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, FromArgMatches as _, error::ErrorKind};
 
-use super::{Args, Cmd, command};
+use super::{Args, Cmd, command, explain::Unsettled};
 use crate::exit::Failure;
 
 /// The commands that connect.
-const CONNECTING: [&str; 2] = ["pub", "sub"];
+const CONNECTING: [&str; 3] = ["pub", "sub", "doctor"];
 
 /// An option that is not there, but that people try; nobody prints what follows it.
 struct Trap {
@@ -91,6 +91,11 @@ pub(crate) fn parse() -> Result<Args, Failure> {
         return Err(Failure::usage(trap.answer));
     }
     let mut args = Args::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
+    if let Cmd::Explain(explain) = &mut args.command
+        && let Err(unsettled) = explain.settle()
+    {
+        refuse("explain", unsettled);
+    }
     if let Err(missing) = args.place() {
         let name = args.command.name();
         let mut command = command();
@@ -104,6 +109,35 @@ pub(crate) fn parse() -> Result<Args, Failure> {
         }
     }
     Ok(args)
+}
+
+/// Ends the program as clap does.
+fn refuse(name: &str, unsettled: Unsettled) {
+    let mut command = command();
+    command.build();
+    let Some(found) = command.find_subcommand_mut(name) else {
+        return;
+    };
+    let (kind, why) = match unsettled {
+        Unsettled::Help => {
+            // As clap: a reader that is gone is no error.
+            let _ = found.print_long_help();
+            std::process::exit(0)
+        }
+        Unsettled::Missing(what) => (
+            ErrorKind::MissingRequiredArgument,
+            format!("the following required arguments were not provided:\n  {what}"),
+        ),
+        Unsettled::Unknown(option) => (
+            ErrorKind::UnknownArgument,
+            format!("unexpected argument '{option}' found"),
+        ),
+        Unsettled::Both => (
+            ErrorKind::ArgumentConflict,
+            "the argument '--json' cannot be used with '--verbose'".to_owned(),
+        ),
+    };
+    found.error(kind, why).exit();
 }
 
 impl Args {
@@ -134,7 +168,12 @@ impl Args {
             Cmd::Device(_) => {}
             #[cfg(feature = "lab")]
             Cmd::Lab(_) => {}
-            Cmd::Resolve(_) | Cmd::Completions(_) | Cmd::Man(_) => {}
+            Cmd::Doctor(args) => {
+                if args.target.url.is_none() && args.target.config.is_none() {
+                    return Err("<URL>");
+                }
+            }
+            Cmd::Explain(_) | Cmd::Resolve(_) | Cmd::Completions(_) | Cmd::Man(_) => {}
         }
         Ok(())
     }
@@ -146,6 +185,8 @@ impl Cmd {
             Self::Pub(_) => "pub",
             Self::Sub(_) => "sub",
             Self::Resolve(_) => "resolve",
+            Self::Doctor(_) => "doctor",
+            Self::Explain(_) => "explain",
             #[cfg(feature = "device")]
             Self::Device(_) => "device",
             #[cfg(feature = "lab")]

@@ -3,6 +3,8 @@
 mod completions;
 #[cfg(feature = "device")]
 mod device;
+mod doctor;
+mod explain;
 #[cfg(feature = "lab")]
 mod lab;
 mod man;
@@ -25,6 +27,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Cmd::Pub(args) => r#pub::run(&args),
         Cmd::Sub(args) => sub::run(&args),
         Cmd::Resolve(args) => resolve::run(&args),
+        Cmd::Doctor(args) => doctor::run(&args),
+        Cmd::Explain(args) => explain::run(&args),
         #[cfg(feature = "device")]
         Cmd::Device(args) => device::run(&args),
         #[cfg(feature = "lab")]

@@ -10,7 +10,7 @@ mod feed;
 mod losses;
 mod notify;
 mod once;
-mod prepare;
+pub(super) mod prepare;
 mod program;
 mod properties;
 #[cfg(feature = "openssl")]

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use towpath::{
+    Options as Connecting,
     config::{
         Setting,
         device::{DeviceConfig, Full, Proof, Transport},
@@ -18,7 +19,7 @@ use crate::{exit::Failure, setup};
 const OUTBOX: u64 = 64 << 20;
 
 /// What a value is, or its default.
-pub(super) fn or<T: Clone>(given: &Option<Setting<T>>, usual: T) -> T {
+pub(in crate::cmd) fn or<T: Clone>(given: &Option<Setting<T>>, usual: T) -> T {
     given.as_ref().map_or(usual, |given| given.value().clone())
 }
 
@@ -33,6 +34,15 @@ pub(super) fn options(
     wants: Wants,
     trace: bool,
 ) -> Result<(Options, Option<String>), Failure> {
+    options_over(config, wants, |network| network.trace(trace))
+}
+
+/// The same, with what `change` makes of the options of its connections.
+pub(in crate::cmd) fn options_over(
+    config: &DeviceConfig,
+    wants: Wants,
+    change: impl FnOnce(Connecting) -> Connecting,
+) -> Result<(Options, Option<String>), Failure> {
     let entry = entry(config)?;
     let credential = match config.proof()? {
         Proof::Key(key) => Credential::Key(Arc::new(key)),
@@ -41,7 +51,7 @@ pub(super) fn options(
     let mut config = config.clone();
     let host = config.host().to_owned();
     let secrets = setup::device(&mut config.connection, &host)?;
-    let network = config.options(secrets)?.trace(trace);
+    let network = change(config.options(secrets)?);
     let proxy = network.proxied_by().map(|proxy| proxy.host().to_owned());
     let usual = device::Ports::default();
     let mut options = Options::new(entry, credential)

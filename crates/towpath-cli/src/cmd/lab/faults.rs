@@ -36,8 +36,9 @@ fn table() -> String {
             rung = kind.rung().name();
             let _ = writeln!(out, "{}{rung}", if out.is_empty() { "" } else { "\n" });
         }
-        let (id, name, what) = (kind.id(), kind.name(), kind.what());
-        let _ = write!(out, "  {id:<12}  {name:<widest$}  {what}");
+        let (name, what) = (kind.name(), kind.what());
+        let finding = kind.finding().unwrap_or_default();
+        let _ = write!(out, "  {name:<widest$}  {finding:<11}  {what}");
         let value = value(kind.takes());
         let _ = if value.is_empty() {
             writeln!(out)
@@ -52,10 +53,13 @@ fn json() -> String {
     let mut out = String::new();
     for kind in Kind::ALL {
         let object = Object::new()
-            .text("id", kind.id())
             .text("name", kind.name())
             .text("rung", kind.rung().name())
             .text("what", kind.what());
+        let object = match kind.finding() {
+            Some(finding) => object.text("finding", finding),
+            None => object.raw("finding", "null"),
+        };
         let object = match kind.takes() {
             Takes::Nothing => object.raw("value", "null"),
             Takes::Number(number) => object.raw("value", number),
@@ -67,13 +71,21 @@ fn json() -> String {
     out
 }
 
+/// A link to the page of what a client finds.
+fn finding(kind: &Kind) -> String {
+    kind.finding()
+        .map(|id| format!("[{id}](findings/{id}.md)"))
+        .unwrap_or_default()
+}
+
 /// `docs/faults.md`.
 fn markdown() -> String {
     let mut out = String::from(
         "# The faults of the lab\n\n\
          `towpath lab faults --markdown` writes this file. A fault is switched on by `--fault NAME[=VALUE][@DEVICE]`, by\n\
          `[[fault]]` in the config, on the page, or by `POST /api/faults`. The value that stands here is the default; a fault\n\
-         without one takes none. The id is the one that the catalogue of findings uses.\n",
+         without one takes none. The finding is what `towpath doctor` names when it meets the fault; one that harms no client\n\
+         which keeps to the rules has none.\n",
     );
     let mut rung = "";
     for kind in Kind::ALL {
@@ -81,7 +93,7 @@ fn markdown() -> String {
             rung = kind.rung().name();
             let _ = write!(
                 out,
-                "\n## {rung}\n\n| id | name | value | what it does |\n|-|-|-|-|\n"
+                "\n## {rung}\n\n| name | value | finding | what it does |\n|-|-|-|-|\n"
             );
         }
         let value = value(kind.takes());
@@ -92,9 +104,9 @@ fn markdown() -> String {
         };
         let _ = writeln!(
             out,
-            "| {} | `{}` | {value} | {} |",
-            kind.id(),
+            "| `{}` | {value} | {} | {} |",
             kind.name(),
+            finding(kind),
             kind.what()
         );
     }
@@ -118,19 +130,42 @@ mod tests {
     #[test]
     fn every_line_of_json_reads_back() {
         let all = json();
-        let mut ids = std::collections::HashSet::new();
+        let mut names = std::collections::HashSet::new();
         for line in all.lines() {
             let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            assert!(ids.insert(value["id"].to_string()), "an id twice: {line}");
+            assert!(
+                names.insert(value["name"].to_string()),
+                "a name twice: {line}"
+            );
+            assert!(value.get("finding").is_some());
             assert!(value.get("value").is_some());
         }
-        assert_eq!(ids.len(), Kind::ALL.len());
+        assert_eq!(names.len(), Kind::ALL.len());
         assert_eq!(
             table()
                 .lines()
-                .filter(|line| line.starts_with("  TP-"))
+                .filter(|line| line.starts_with("  "))
                 .count(),
-            ids.len()
+            names.len()
         );
+    }
+
+    /// What the lab says a client finds, the doctor can name; what the doctor's entries name of the lab, there is.
+    #[test]
+    fn findings_and_faults_name_each_other() {
+        use towpath_doctor::{Proof, catalogue};
+        use towpath_lab::fault::Setting;
+
+        for kind in Kind::ALL {
+            let Some(id) = kind.finding() else { continue };
+            assert!(catalogue::find(id).is_some(), "{kind}: {id}");
+        }
+        for finding in catalogue::all() {
+            for proof in finding.proofs {
+                let Proof::Lab(fault) = proof else { continue };
+                let setting = fault.parse::<Setting>();
+                assert!(setting.is_ok(), "{}: {setting:?}", finding.id);
+            }
+        }
     }
 }
