@@ -2,7 +2,6 @@
 
 use std::{future::Future, net::SocketAddr, pin::pin};
 
-use embassy::{Tcp, Udp};
 use embassy_net::{
     Config, Ipv6Cidr, Stack, StackResources, StaticConfigV6,
     driver::HardwareAddress,
@@ -12,9 +11,12 @@ use embassy_net::{
 use embassy_net_driver_channel::{self as channel, Device};
 use towpath::{
     Code, Fault, Rung, Version,
-    embedded::{Connection, Network, Timer, dial},
+    embedded::{
+        Connection, Network, dial,
+        embassy::{Clock, Tcp, Udp},
+    },
     proto::{
-        Client, Event, Instant,
+        Client, Event,
         client::Start,
         mqtt::packet::Connect,
         net::{
@@ -88,19 +90,6 @@ async fn between<T, S: Future>(
         _ = server_runner.run() => unreachable!(),
         () = carry(server_tx, device_rx) => unreachable!(),
         () = carry(device_tx, server_rx) => unreachable!(),
-    }
-}
-
-struct Clock(std::time::Instant);
-
-impl Timer for Clock {
-    fn now(&self) -> Instant {
-        Instant::from_micros(self.0.elapsed().as_micros() as u64)
-    }
-
-    async fn sleep_until(&self, at: Instant) {
-        let left = at.since(self.now());
-        embassy_time::Timer::after_micros(left.as_micros() as u64).await;
     }
 }
 
@@ -180,10 +169,9 @@ async fn climb(stack: Stack<'_>) -> Result<(), Fault> {
         own: &own,
         buffer: client.rx_space(),
     };
-    let clock = Clock(std::time::Instant::now());
     let (mut dialer, mut random) = (dialer(), Rng::new(9));
     let host = "broker.example";
-    let won = dial(&mut dialer, network, &clock, &mut random, host, 1883).await?;
+    let won = dial(&mut dialer, network, &Clock, &mut random, host, 1883).await?;
 
     let (reader, writer) = won.0.split();
     let start = Start::new(Connect {
@@ -191,7 +179,7 @@ async fn climb(stack: Stack<'_>) -> Result<(), Fault> {
         client_id: "lamp",
         ..Connect::default()
     });
-    let opening = Connection::open(&mut client, reader, writer, &clock, &start);
+    let opening = Connection::open(&mut client, reader, writer, &Clock, &start);
     let mut connection = pin!(opening).await.expect("CONNACK");
     assert!(matches!(connection.next().await, Event::Connected(_)));
     Ok(())

@@ -135,7 +135,7 @@ async fn a_fault_on_its_switch_breaks_the_device_which_recovers_when_it_is_off()
     browser.click("#rung-mqtt summary").await;
     browser.click("#faults [data-fault=connack-5]").await;
     browser
-        .says("#faults [id='TP-MQTT-007']", "on for device-1")
+        .says("#faults [id='fault-connack-5']", "on for device-1")
         .await;
     browser.click("#disconnect").await;
     let broke = |word: &Word| match word {
@@ -162,7 +162,7 @@ async fn a_fault_on_its_switch_breaks_the_device_which_recovers_when_it_is_off()
     browser.click("#rung-tls summary").await;
     browser.click("#faults [data-fault=cert-expired]").await;
     browser
-        .says("#faults [id='TP-TLS-010']", "on for device-1")
+        .says("#faults [id='fault-cert-expired']", "on for device-1")
         .await;
     browser.click("#disconnect").await;
     let broke = |word: &Word| match word {
@@ -272,7 +272,7 @@ async fn faults_of_everybody(scene: &Scene) {
     browser.open(&scene.url("/faults")).await;
     browser.write("#scope [name=device]", "device-2").await;
     browser.write("#scope [name=times]", "3").await;
-    browser.write("[id='TP-HUB-015'] .value", "503").await;
+    browser.write("[id='fault-twin-500'] .value", "503").await;
     browser.click("[data-fault=twin-500]").await;
     browser
         .says(
@@ -287,7 +287,9 @@ async fn faults_of_everybody(scene: &Scene) {
         .await;
     assert!(faults.on().is_empty());
 
-    browser.write("[id='TP-UPG-008'] .value", "mqtt").await;
+    browser
+        .write("[id='fault-upgrade-subprotocol'] .value", "mqtt")
+        .await;
     browser.click("[data-fault=upgrade-subprotocol]").await;
     browser.says("#faults-now", "upgrade-subprotocol").await;
     browser.click("#all-off").await;

@@ -249,6 +249,16 @@ impl Broker {
         child.wait().expect("its end");
     }
 
+    /// The end of the process as its service ends it: it says farewell to whom it can.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn end(&mut self) {
+        self.signal("-TERM");
+        let mut child = self.child.take().expect("the broker runs");
+        child.wait().expect("its end");
+    }
+
     /// Starts the broker on the same ports with the same folder, and waits until it accepts.
     ///
     /// # Panics

@@ -82,7 +82,7 @@ impl Outcome {
     }
 
     /// Asserts that it failed as a path does, and said so in one line that begins with rung and cause and ends with
-    /// the remedy.
+    /// the remedy and the id of a finding.
     ///
     /// # Panics
     /// If it did anything else.
@@ -95,11 +95,15 @@ impl Outcome {
             self.stderr
         );
         assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
-        assert!(
-            self.stderr.trim_end().ends_with(code.remedy()),
-            "{}",
-            self.stderr
-        );
+        let said = self
+            .stderr
+            .trim_end()
+            .strip_suffix(']')
+            .and_then(|line| line.rsplit_once(" [TP-"));
+        let Some((said, _)) = said else {
+            panic!("no id of a finding: {}", self.stderr);
+        };
+        assert!(said.ends_with(code.remedy()), "{}", self.stderr);
     }
 
     /// The fault of a run with `--json`: the one object on standard error that is no trace.
@@ -139,7 +143,11 @@ impl Outcome {
 }
 
 /// The command as this tree has it: what `TOWPATH` names, or what cargo builds now.
-fn program() -> &'static Path {
+///
+/// # Panics
+/// If it can't be built.
+#[must_use]
+pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| match env::var_os("TOWPATH") {
         Some(path) => path.into(),

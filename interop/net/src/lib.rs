@@ -20,7 +20,7 @@ mod slaac;
 
 pub use self::{
     broker::Broker,
-    cli::{Failed, Outcome, towpath, towpath_with},
+    cli::{Failed, Outcome, program, towpath, towpath_with},
     daemon::Daemon,
     lab::{Internet, Lab, Reach, Setup, address, named, names_behind, url},
     namespace::Namespace,
