@@ -4,6 +4,10 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../target}
 
+# Of towpath alone: `--subjects towpath`.
+peers=yes features=
+case " $* " in *" --subjects towpath "*) peers= features=--no-default-features ;; esac
+
 # Debian package, and a file or program by which its presence shows.
 missing=
 need() {
@@ -11,10 +15,10 @@ need() {
 }
 PATH=$PATH:/usr/sbin
 need mosquitto mosquitto
-need libmosquitto-dev /usr/include/mosquitto.h
-need libpaho-mqtt-dev /usr/include/MQTTAsync.h
 need valgrind valgrind
 need gcc gcc
+[ -z "$peers" ] || need libmosquitto-dev /usr/include/mosquitto.h
+[ -z "$peers" ] || need libpaho-mqtt-dev /usr/include/MQTTAsync.h
 need pkg-config pkg-config
 need libssl-dev /usr/include/openssl/ssl.h
 need openssl openssl
@@ -32,14 +36,17 @@ if [ -n "$missing" ]; then
     }
 fi
 
-CARGO_TARGET_DIR=$target cargo build --release --quiet --locked -j 2 --manifest-path "$here/Cargo.toml"
+# shellcheck disable=SC2086 # no word, or one
+CARGO_TARGET_DIR=$target cargo build --release --quiet --locked -j 2 --manifest-path "$here/Cargo.toml" $features
 
-mkdir -p "$target/peers"
 peer() {
     gcc -O2 -Wall -Wextra -o "$target/peers/$1" "$here/peers/$1.c" "-l$2"
 }
-peer libmosquitto mosquitto
-peer paho paho-mqtt3a
+if [ -n "$peers" ]; then
+    mkdir -p "$target/peers"
+    peer libmosquitto mosquitto
+    peer paho paho-mqtt3a
+fi
 
 # 1000 connections need as many descriptors, here and in the broker.
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true

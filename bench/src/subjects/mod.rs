@@ -1,11 +1,14 @@
 //! Everything that is measured. A subject runs in a process of its own and serves the operations
 //! that it lists.
 
+#[cfg(feature = "peers")]
 mod mqttrs2;
 mod raw;
+#[cfg(feature = "peers")]
 mod rumqttc;
 mod towpath;
 mod towpath_faces;
+#[cfg(feature = "peers")]
 mod tungstenite;
 
 use crate::measure::{Job, Op, Report};
@@ -52,8 +55,11 @@ pub const ALL: &[Subject] = &[
         ops: &[Op::Pub0, Op::Pub1],
         most_connections: 0,
     },
+    #[cfg(feature = "peers")]
     rumqttc::SUBJECT,
+    #[cfg(feature = "peers")]
     mqttrs2::SUBJECT,
+    #[cfg(feature = "peers")]
     tungstenite::SUBJECT,
 ];
 
