@@ -391,7 +391,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .tx
             .room(&mut self.buffers.tx, len)
             .ok_or(Refusal::Full)?;
-        let written = request.encode(room).map_err(|_| Refusal::Header)?;
+        if request.forbidden().is_some() {
+            return Err(Refusal::Header);
+        }
+        let written = request.write(room);
         self.path.upgrade(request.answer());
         self.path.tx.append(written);
         self.request_len = written;

@@ -20,9 +20,10 @@ impl<const N: usize> Text<N> {
     /// cannot write control characters into a log or a terminal.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
+        // More could not be counted.
+        const { assert!(N <= u8::MAX as usize) };
         let mut kept = Self::EMPTY;
-        let room = N.min(u8::MAX as usize);
-        for (to, from) in kept.bytes.iter_mut().take(room).zip(bytes) {
+        for (to, from) in kept.bytes.iter_mut().zip(bytes) {
             *to = if matches!(from, b' '..=b'~') {
                 *from
             } else {
@@ -36,10 +37,12 @@ impl<const N: usize> Text<N> {
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.bytes
-            .get(..usize::from(self.len))
-            .and_then(|b| core::str::from_utf8(b).ok())
-            .unwrap_or("")
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The text as bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// Whether nothing was kept.
@@ -54,7 +57,7 @@ impl<const N: usize> fmt::Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let more = Self::from_bytes(text.as_bytes());
         let len = usize::from(self.len);
-        if let Some(room) = self.bytes.get_mut(len..N.min(u8::MAX as usize)) {
+        if let Some(room) = self.bytes.get_mut(len..) {
             for (to, from) in room.iter_mut().zip(more.as_str().bytes()) {
                 *to = from;
                 self.len += 1;
