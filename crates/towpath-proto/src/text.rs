@@ -20,18 +20,25 @@ impl<const N: usize> Text<N> {
     /// cannot write control characters into a log or a terminal.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut kept = Self::EMPTY;
+        kept.keep(bytes);
+        kept
+    }
+
+    /// Keeps the start of `bytes` instead of what was kept.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
         // More could not be counted.
         const { assert!(N <= u8::MAX as usize) };
-        let mut kept = Self::EMPTY;
-        for (to, from) in kept.bytes.iter_mut().zip(bytes) {
+        *self = Self::EMPTY;
+        for (to, from) in self.bytes.iter_mut().zip(bytes) {
             *to = if matches!(from, b' '..=b'~') {
                 *from
             } else {
                 b'?'
             };
-            kept.len += 1;
+            self.len += 1;
         }
-        kept
     }
 
     /// The text.

@@ -9,6 +9,7 @@ pub mod frame;
 pub mod handshake;
 pub mod utf8;
 
+pub(crate) use close::closed_by;
 pub use close::{Close, close_code, parse_close, write_close};
 pub use frame::{Deframer, HEADER_MAX, Opcode, Step, header_len};
 pub use handshake::{Answer, Progress, Request, RequestError};

@@ -145,9 +145,10 @@ impl Request<'_> {
 
 /// Fields that the handshake writes itself, and those that would announce a body.
 fn is_reserved(name: &str) -> bool {
-    let prefix = "Sec-WebSocket-";
+    let prefix = b"Sec-WebSocket-";
     field_of(name.as_bytes()) <= field::HOST
         || name
+            .as_bytes()
             .get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
@@ -220,19 +221,22 @@ impl Said {
 }
 
 /// Reads the server's answer to a [`Request`] as it comes in. It keeps no part of the head but what it will report.
+///
+/// In this order, since a Cortex-M takes shorter instructions for what lies near the front.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Answer {
+    at: At,
+    /// The field of the last line, for a line that continues it.
+    field: u8,
+    /// The status code, 0 before it is known.
+    status: u16,
+    said: Said,
+    /// Bytes of the head that were consumed.
+    absorbed: u32,
     expected: [u8; 28],
     /// At most [`SUBPROTOCOLS_MAX`] bytes.
     subprotocols: Text<56>,
-    at: At,
-    /// The status code, 0 before it is known.
-    status: u16,
-    /// Bytes of the head that were consumed.
-    absorbed: u32,
-    /// The field of the last line, for a line that continues it.
-    field: u8,
-    said: Said,
     /// What the fault will quote: the `Server` field, the `Location` of a redirect, a subprotocol that was not offered,
     /// a line that can't be read, the first bytes of what is not HTTP/1.1.
     detail: Text<56>,
@@ -285,19 +289,23 @@ impl Answer {
     /// # Errors
     /// A [`Fault`] on [`Rung::Upgrade`]: the answer is complete and no acceptable 101, or it is no HTTP at all.
     pub fn absorb(&mut self, bytes: &[u8], full: bool) -> Result<Progress, Fault> {
+        self.take_lines(bytes, full)
+            .map_err(|code| self.fault(code))
+    }
+
+    /// [`absorb`](Self::absorb), saying only what is wrong.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn take_lines(&mut self, bytes: &[u8], full: bool) -> Result<Progress, Code> {
         let mut consumed = 0;
         loop {
             let rest = bytes.get(consumed..).unwrap_or_default();
-            let taken = match self.step(rest, full && consumed == 0) {
-                Ok(taken) => taken,
-                Err(code) => return Err(self.fault(code)),
-            };
+            let taken = self.step(rest, full && consumed == 0)?;
             consumed += taken;
             self.absorbed = self
                 .absorbed
                 .saturating_add(u32::try_from(taken).unwrap_or(u32::MAX));
             if self.absorbed > HEAD_MAX {
-                return Err(Fault::new(Rung::Upgrade, Code::HeadTooLarge).number(self.absorbed));
+                return Err(Code::HeadTooLarge);
             }
             let done = self.at == At::End;
             if done || taken == 0 {
@@ -329,7 +337,7 @@ impl Answer {
         };
         if self.at == At::Status && !self.is_http(rest)? {
             // Kept until there is a line of it, or enough to show.
-            self.detail = Text::from_bytes(line);
+            self.detail.keep(line);
             if taken > 0 || rest.len() >= NOISE_SHOWN {
                 return Err(Code::NotHttp);
             }
@@ -382,7 +390,7 @@ impl Answer {
     }
 
     fn malformed(&mut self, line: &[u8]) -> Code {
-        self.detail = Text::from_bytes(line);
+        self.detail.keep(line);
         Code::HeadMalformed
     }
 
@@ -412,7 +420,7 @@ impl Answer {
             field::SERVER if !redirects && !self.said.wrong(field::SUBPROTOCOL) => {}
             _ => return,
         }
-        self.detail = Text::from_bytes(quoted);
+        self.detail.keep(quoted);
     }
 
     /// At the empty line.
@@ -424,7 +432,7 @@ impl Answer {
                 self.status = 0;
                 self.field = field::OTHER;
                 self.said = Said(0);
-                self.detail = Text::EMPTY;
+                self.detail.keep(&[]);
                 Ok(At::Status)
             }
             _ => Err(self.refused()),
@@ -473,8 +481,12 @@ impl Answer {
 
     /// The fault of this code, with what is known: one place, since a fault is large.
     #[cold]
-    fn fault(&self, code: Code) -> Fault {
-        let clause = match code {
+    pub(crate) fn fault(&self, code: Code) -> Fault {
+        let mut fault = Fault::new(Rung::Upgrade, code);
+        if code == Code::HeadTooLarge {
+            return fault.number(self.absorbed);
+        }
+        fault.clause = match code {
             Code::HeadMalformed if self.at == At::Status => clause!("RFC 9112 4"),
             Code::HeadMalformed => clause!("RFC 9112 5"),
             Code::NoSubprotocol => clause!("MQTT-6.0.0-4"),
@@ -486,12 +498,9 @@ impl Answer {
             // With a status that says no the server is within its rights.
             _ => "",
         };
-        Fault {
-            number: u32::from(self.status),
-            clause,
-            detail: self.detail,
-            ..Fault::new(Rung::Upgrade, code)
-        }
+        fault.number = u32::from(self.status);
+        fault.detail = self.detail;
+        fault
     }
 }
 

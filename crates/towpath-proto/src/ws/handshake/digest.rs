@@ -3,8 +3,8 @@
 //! Written out here because libraries are made for speed and any length: `sha1_smol` and `base64ct` take 3.3 KB of a
 //! device's flash for one handshake, this 0.5. Nothing here is a secret, so no time has to be constant.
 
-/// How much is hashed: a key in base64 and the protocol's identifier.
-pub(super) const HASHED: usize = 24 + 36;
+/// How many bytes are hashed: a key in base64 and the identifier of the protocol.
+const HASHED: u16 = 24 + 36;
 
 const START: [u32; 5] = [
     0x6745_2301,
@@ -14,38 +14,44 @@ const START: [u32; 5] = [
     0xC3D2_E1F0,
 ];
 
-/// The digest of `text`: two blocks, since the bit that ends it still fits the first and its length does not.
-pub(super) fn sha1(text: &[u8; HASHED]) -> [u8; 20] {
-    let mut blocks = [[0; 16]; 2];
-    let [first, second] = &mut blocks;
-    for (word, bytes) in first.iter_mut().zip(text.as_chunks::<4>().0) {
-        *word = u32::from_be_bytes(*bytes);
+/// The digest of a key and, behind it, the identifier.
+pub(super) fn sha1(key: &[u8; 24], identifier: &[u8; 36]) -> [u8; 20] {
+    // Two blocks, since the bit that ends the text still fits the first and its length does not.
+    let mut blocks = [0; 128];
+    let text = key.iter().chain(identifier).chain(&[0x80]);
+    for (to, from) in blocks.iter_mut().zip(text) {
+        *to = *from;
     }
-    first[HASHED / 4] = 0x8000_0000;
-    second[15] = HASHED as u32 * 8;
+    [blocks[126], blocks[127]] = (HASHED * 8).to_be_bytes();
     let mut state = START;
-    for block in &mut blocks {
+    for block in blocks.as_chunks::<64>().0 {
         compress(&mut state, block);
     }
     let mut digest = [0; 20];
-    for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+    for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(&state) {
         *bytes = word.to_be_bytes();
     }
     digest
 }
 
 /// RFC 3174 6.2, by the method that keeps sixteen words.
-fn compress(state: &mut [u32; 5], words: &mut [u32; 16]) {
+fn compress(state: &mut [u32; 5], block: &[u8; 64]) {
+    let mut words = [0; 16];
+    for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
+        *word = u32::from_be_bytes(*bytes);
+    }
     let [mut a, mut b, mut c, mut d, mut e] = *state;
     for t in 0..80_usize {
+        let word = |back: usize| words[t.wrapping_sub(back) % 16];
+        let mut w = word(16);
         if t >= 16 {
-            let word = |back: usize| words[(t - back) % 16];
-            words[t % 16] = (word(3) ^ word(8) ^ word(14) ^ word(16)).rotate_left(1);
+            w = (word(3) ^ word(8) ^ word(14) ^ w).rotate_left(1);
+            words[t % 16] = w;
         }
-        let (f, k) = match t / 20 {
-            0 => (d ^ b & (c ^ d), 0x5A82_7999),
-            1 => (b ^ c ^ d, 0x6ED9_EBA1),
-            2 => (b & c | d & (b | c), 0x8F1B_BCDC_u32),
+        let (f, k) = match t {
+            0..20 => (d ^ b & (c ^ d), 0x5A82_7999),
+            20..40 => (b ^ c ^ d, 0x6ED9_EBA1),
+            40..60 => (b & c | d & (b | c), 0x8F1B_BCDC_u32),
             _ => (b ^ c ^ d, 0xCA62_C1D6),
         };
         let next = a
@@ -53,11 +59,11 @@ fn compress(state: &mut [u32; 5], words: &mut [u32; 16]) {
             .wrapping_add(f)
             .wrapping_add(e)
             .wrapping_add(k)
-            .wrapping_add(words[t % 16]);
+            .wrapping_add(w);
         (e, d, c, b, a) = (d, c, b.rotate_left(30), a, next);
     }
-    for (sum, part) in state.iter_mut().zip([a, b, c, d, e]) {
-        *sum = sum.wrapping_add(part);
+    for (sum, part) in state.iter_mut().zip(&[a, b, c, d, e]) {
+        *sum = sum.wrapping_add(*part);
     }
 }
 
@@ -114,11 +120,7 @@ mod tests {
         padded[end..].copy_from_slice(&(text.len() as u64 * 8).to_be_bytes());
         let mut state = START;
         for block in padded.as_chunks::<64>().0 {
-            let mut words = [0; 16];
-            for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
-                *word = u32::from_be_bytes(*bytes);
-            }
-            compress(&mut state, &mut words);
+            compress(&mut state, block);
         }
         let digest: Vec<u8> = state.into_iter().flat_map(u32::to_be_bytes).collect();
         digest.try_into().unwrap()
@@ -154,13 +156,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn digests_are_those_of_openssl(text: Vec<u8>, fixed in proptest::array::uniform32(any::<u8>())) {
+        fn digests_are_those_of_openssl(text: Vec<u8>, key in proptest::array::uniform24(any::<u8>()), fill: u8) {
             prop_assert_eq!(of_any(&text), openssl::sha::sha1(&text));
-            let mut whole = [0; HASHED];
-            for (to, from) in whole.iter_mut().zip(fixed.iter().chain(&text)) {
-                *to = *from;
-            }
-            prop_assert_eq!(sha1(&whole), openssl::sha::sha1(&whole));
+            let identifier = [fill; 36];
+            let whole = [&key[..], &identifier].concat();
+            prop_assert_eq!(sha1(&key, &identifier), openssl::sha::sha1(&whole));
         }
 
         #[test]

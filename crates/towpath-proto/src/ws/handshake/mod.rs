@@ -6,7 +6,7 @@ mod client;
 mod digest;
 mod server;
 
-use digest::{HASHED, base64, sha1};
+use digest::{base64, sha1};
 
 pub use client::{Answer, Progress, Request, RequestError, SUBPROTOCOLS_MAX};
 pub use server::{Rejection, Upgrade};
@@ -20,13 +20,9 @@ fn key_text(key: &[u8; 16]) -> [u8; 24] {
 
 /// The `Sec-WebSocket-Accept` that answers `key`, as it stands in the request (RFC 6455 4.2.2).
 fn accept(key: &[u8; 24]) -> [u8; 28] {
-    let mut hashed = [0; HASHED];
-    let behind = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    for (to, from) in hashed.iter_mut().zip(key.iter().chain(behind)) {
-        *to = *from;
-    }
+    let digest = sha1(key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let mut text = [0; 28];
-    base64(&sha1(&hashed), &mut text);
+    base64(&digest, &mut text);
     text
 }
 
