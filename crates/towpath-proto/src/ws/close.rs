@@ -3,9 +3,9 @@
 use super::frame::{CONTROL_MAX, Opcode, write};
 use crate::{
     bytes::Short,
-    clause,
     fault::{Code, Fault},
     rung::Rung,
+    ws::told,
 };
 
 /// The code of a [`Close`] that carries none (RFC 6455 7.1.5). It is never sent.
@@ -44,12 +44,12 @@ pub(crate) fn closed_by(payload: &[u8]) -> Fault {
     let (code, number, clause) = match payload {
         [] => (Code::WsClosed, NO_STATUS, ""),
         // 5.5.1: if there is a body, its first two bytes MUST be a status code.
-        [_] => (Code::FrameClose, 0, clause!("RFC 6455 5.5.1")),
+        [_] => (Code::FrameClose, 0, told("RFC 6455 5.5.1")),
         [high, low, reason @ ..] => match u16::from_be_bytes([*high, *low]) {
-            number if !may_be_sent(number) => (Code::FrameClose, number, clause!("RFC 6455 7.4")),
+            number if !may_be_sent(number) => (Code::FrameClose, number, told("RFC 6455 7.4")),
             // 8.1 by way of 5.5.1: the reason is UTF-8.
             _ if core::str::from_utf8(reason).is_err() => {
-                (Code::FrameUtf8, 0, clause!("RFC 6455 5.5.1"))
+                (Code::FrameUtf8, 0, told("RFC 6455 5.5.1"))
             }
             number => {
                 said = reason;

@@ -7,9 +7,9 @@
 use super::Role;
 use crate::{
     bytes::{Short, copy, copy_masked, mask_in_place},
-    clause,
     fault::{Code, Fault},
     rung::Rung,
+    ws::told,
 };
 
 /// The longest header of a frame: 2 + 8 bytes of length + 4 of masking key (RFC 6455 5.2).
@@ -370,12 +370,12 @@ fn length(short: u8, raw: &[u8]) -> Result<Option<(u64, usize)>, Code> {
 #[cold]
 pub(crate) fn fault(code: Code) -> Fault {
     Fault::new(Rung::Ws, code).clause(match code {
-        Code::FrameMask => clause!("RFC 6455 5.1"),
-        Code::FrameOrder => clause!("RFC 6455 5.4"),
-        Code::FrameControl => clause!("RFC 6455 5.5"),
+        Code::FrameMask => told("RFC 6455 5.1"),
+        Code::FrameOrder => told("RFC 6455 5.4"),
+        Code::FrameControl => told("RFC 6455 5.5"),
         // What MQTT asks of WebSocket.
-        Code::FrameText => clause!("[MQTT-6.0.0-1]"),
-        _ => clause!("RFC 6455 5.2"),
+        Code::FrameText => told("[MQTT-6.0.0-1]"),
+        _ => told("RFC 6455 5.2"),
     })
 }
 

@@ -3,11 +3,11 @@
 use super::{accept, key_text};
 use crate::{
     bytes::{Short, copy},
-    clause,
     fault::{Code, Fault},
     http::head,
     rung::Rung,
     text::Text,
+    ws::told,
 };
 
 /// A head that is longer, interim answers included, is taken for endless.
@@ -487,14 +487,14 @@ impl Answer {
             return fault.number(self.absorbed);
         }
         fault.clause = match code {
-            Code::HeadMalformed if self.at == At::Status => clause!("RFC 9112 4"),
-            Code::HeadMalformed => clause!("RFC 9112 5"),
-            Code::NoSubprotocol => clause!("MQTT-6.0.0-4"),
+            Code::HeadMalformed if self.at == At::Status => told("RFC 9112 4"),
+            Code::HeadMalformed => told("RFC 9112 5"),
+            Code::NoSubprotocol => told("MQTT-6.0.0-4"),
             Code::NotHttp
             | Code::UpgradeHeader
             | Code::WrongAccept
             | Code::UnaskedExtension
-            | Code::WrongSubprotocol => clause!("RFC 6455 4.1"),
+            | Code::WrongSubprotocol => told("RFC 6455 4.1"),
             // With a status that says no the server is within its rights.
             _ => "",
         };
