@@ -43,22 +43,15 @@ impl<B: Buffer, R: Random> Client<B, R> {
         if cfg!(not(feature = "ws")) {
             return Below::Need;
         }
-        let fault = match self.path.unframe(&mut self.buffers.rx) {
-            Ok(Unframed::Need) => return Below::Need,
-            Ok(Unframed::Bytes) => return Below::Bytes,
-            Ok(Unframed::Control { opcode, skip, take }) => {
-                match self.control_frame(opcode, skip, take) {
-                    Ok(()) => {
-                        self.path.rx.drop_raw(skip.saturating_add(take));
-                        return Below::Bytes;
-                    }
-                    Err(fault) => fault,
-                }
+        match self.path.unframe(&mut self.buffers.rx) {
+            Ok(Unframed::Need) => Below::Need,
+            Ok(Unframed::Bytes) => Below::Bytes,
+            Ok(Unframed::Control { opcode, skip, take }) => self.control_frame(opcode, skip, take),
+            Err(code) => {
+                self.fail(frame::fault(code));
+                Below::Failed
             }
-            Err(code) => frame::fault(code),
-        };
-        self.fail(fault);
-        Below::Failed
+        }
     }
 
     /// Writes a Close frame with this code.
@@ -71,7 +64,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         wire.control_frame(Opcode::Close, &code.to_be_bytes())
     }
 
-    fn control_frame(&mut self, opcode: Opcode, skip: usize, take: usize) -> Result<(), Fault> {
+    fn control_frame(&mut self, opcode: Opcode, skip: usize, take: usize) -> Below {
         self.traces
             .received(self.now, Rung::Ws, Name::frame(opcode), take);
         // Field by field, because the payload lies in the receive buffer.
@@ -85,20 +78,24 @@ impl<B: Buffer, R: Random> Client<B, R> {
             traces: &mut self.traces,
             now: self.now,
         };
-        match opcode {
-            Opcode::Ping => wire
-                .control_frame(Opcode::Pong, payload)
-                .map_err(|Short| Fault::new(Rung::Ws, Code::BufferTooSmall)),
+        let fault = match opcode {
             Opcode::Close => {
                 let fault = closed_by(payload);
                 if fault.code == Code::WsClosed {
                     // RFC 6455 section 5.5.1: a close is answered with a close that repeats its code.
-                    let code = payload.get(..2).unwrap_or(&[]);
-                    let _ = wire.control_frame(Opcode::Close, code);
+                    let _ = wire.control_frame(Opcode::Close, payload.get(..2).unwrap_or(&[]));
                 }
-                Err(fault)
+                fault
             }
-            _ => Ok(()),
-        }
+            Opcode::Ping if wire.control_frame(Opcode::Pong, payload).is_err() => {
+                Fault::new(Rung::Ws, Code::BufferTooSmall)
+            }
+            _ => {
+                self.path.rx.drop_raw(skip.saturating_add(take));
+                return Below::Bytes;
+            }
+        };
+        self.fail(fault);
+        Below::Failed
     }
 }
