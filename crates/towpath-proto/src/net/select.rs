@@ -111,6 +111,7 @@ pub fn is_usable(candidate: &Candidate) -> bool {
 /// The source address that packets to `destination` would bear, chosen among a device's own (RFC 6724 section 5, rules
 /// 1, 2, 6 and 8). For devices; an operating system knows better.
 #[must_use]
+#[cfg_attr(target_os = "none", inline(never))]
 pub fn source_for(destination: IpAddr, own: &[IpAddr]) -> Option<IpAddr> {
     let wanted = scope(destination);
     own.iter()

@@ -50,6 +50,7 @@ fn private(address: IpAddr, prefix: Option<Prefix>) -> Fault {
 /// was tried first.
 ///
 /// `is_translated` says whether packets to an address are translated.
+#[cfg_attr(target_os = "none", inline(never))]
 pub(super) fn unreached(
     race: &Race,
     port: u16,
