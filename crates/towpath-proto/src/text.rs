@@ -31,7 +31,13 @@ impl<const N: usize> Text<N> {
         // More could not be counted.
         const { assert!(N <= u8::MAX as usize) };
         *self = Self::EMPTY;
-        for (to, from) in self.bytes.iter_mut().zip(bytes) {
+        self.append(bytes);
+    }
+
+    /// Keeps `bytes` too, behind what was kept, as far as there is room.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        let room = self.bytes.iter_mut().skip(self.len.into());
+        for (to, from) in room.zip(bytes) {
             *to = if matches!(from, b' '..=b'~') {
                 *from
             } else {
@@ -62,14 +68,7 @@ impl<const N: usize> Text<N> {
 /// Appends what fits; the rest is dropped without an error.
 impl<const N: usize> fmt::Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let more = Self::from_bytes(text.as_bytes());
-        let len = usize::from(self.len);
-        if let Some(room) = self.bytes.get_mut(len..) {
-            for (to, from) in room.iter_mut().zip(more.as_str().bytes()) {
-                *to = from;
-                self.len += 1;
-            }
-        }
+        self.append(text.as_bytes());
         Ok(())
     }
 }

@@ -434,9 +434,10 @@ impl Host {
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
-        let bare = text.strip_suffix('.').unwrap_or(text);
-        let last = bare.rsplit('.').next().unwrap_or(bare);
-        if last.eq_ignore_ascii_case("localhost") {
+        let text_bytes = text.as_bytes();
+        let bare = text_bytes.strip_suffix(b".").unwrap_or(text_bytes);
+        let last = bare.rsplit(|byte| *byte == b'.').next();
+        if last.is_some_and(|last| last.eq_ignore_ascii_case(b"localhost")) {
             return Ok(Self::Loopback);
         }
         Name::parse(text).map(Self::Name)
