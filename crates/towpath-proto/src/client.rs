@@ -7,6 +7,7 @@
 
 mod climb;
 mod commands;
+mod frames;
 mod inbound;
 mod poll;
 
@@ -31,7 +32,7 @@ use crate::{
     rung::Rung,
     time::{Instant, millis},
     trace::Traces,
-    ws::{self, Opcode},
+    ws,
 };
 #[cfg(feature = "ws")]
 use crate::{path::Upgrade, ws::handshake::Request};
@@ -370,6 +371,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     #[cfg(feature = "ws")]
+    #[cfg_attr(target_os = "none", inline(never))]
     fn write_request(&mut self, upgrade: &Upgrade<'_>) -> Result<(), Refusal> {
         let mut key = [0; 16];
         for bytes in key.as_chunks_mut::<4>().0 {
@@ -391,7 +393,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
             .tx
             .room(&mut self.buffers.tx, len)
             .ok_or(Refusal::Full)?;
-        let written = request.encode(room).map_err(|_| Refusal::Header)?;
+        if request.forbidden().is_some() {
+            return Err(Refusal::Header);
+        }
+        let written = request.write(room);
         self.path.upgrade(request.answer());
         self.path.tx.append(written);
         self.request_len = written;
@@ -533,9 +538,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let broken_frames = fault.rung == Rung::Ws && fault.code != Code::WsClosed;
         if self.path.is_websocket() && (broken_frames || reason.is_some()) {
             // RFC 6455 section 7.1.7.
-            let code = ws::close_code(fault.code).to_be_bytes();
-            let (_, mut wire, _, _) = self.split();
-            let _ = wire.control_frame(Opcode::Close, &code);
+            let _ = self.close_frames(ws::close_code(fault.code));
         }
     }
 }

@@ -154,7 +154,7 @@ impl Fault {
     /// The same fault with what the peer said.
     #[must_use]
     pub fn detail(mut self, said: &[u8]) -> Self {
-        self.detail = Text::from_bytes(said);
+        self.detail.keep(said);
         self
     }
 

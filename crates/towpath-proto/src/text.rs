@@ -21,25 +21,41 @@ impl<const N: usize> Text<N> {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut kept = Self::EMPTY;
-        let room = N.min(u8::MAX as usize);
-        for (to, from) in kept.bytes.iter_mut().take(room).zip(bytes) {
+        kept.keep(bytes);
+        kept
+    }
+
+    /// Keeps the start of `bytes` instead of what was kept.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        // More could not be counted.
+        const { assert!(N <= u8::MAX as usize) };
+        *self = Self::EMPTY;
+        self.append(bytes);
+    }
+
+    /// Keeps `bytes` too, behind what was kept, as far as there is room.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        let room = self.bytes.iter_mut().skip(self.len.into());
+        for (to, from) in room.zip(bytes) {
             *to = if matches!(from, b' '..=b'~') {
                 *from
             } else {
                 b'?'
             };
-            kept.len += 1;
+            self.len += 1;
         }
-        kept
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.bytes
-            .get(..usize::from(self.len))
-            .and_then(|b| core::str::from_utf8(b).ok())
-            .unwrap_or("")
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The text as bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// Whether nothing was kept.
@@ -52,14 +68,7 @@ impl<const N: usize> Text<N> {
 /// Appends what fits; the rest is dropped without an error.
 impl<const N: usize> fmt::Write for Text<N> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let more = Self::from_bytes(text.as_bytes());
-        let len = usize::from(self.len);
-        if let Some(room) = self.bytes.get_mut(len..N.min(u8::MAX as usize)) {
-            for (to, from) in room.iter_mut().zip(more.as_str().bytes()) {
-                *to = from;
-                self.len += 1;
-            }
-        }
+        self.append(text.as_bytes());
         Ok(())
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     rung::Rung,
     time::Instant,
     trace::{Name, Trace},
-    ws::Opcode,
 };
 
 impl<B: Buffer, R: Random> Client<B, R> {
@@ -102,8 +101,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         self.lingering = false;
         if self.path.is_websocket() {
             // RFC 6455 section 7.4.1: 1000, the purpose is fulfilled.
-            let (_, mut wire, _, _) = self.split();
-            let _ = wire.control_frame(Opcode::Close, &1000u16.to_be_bytes());
+            let _ = self.close_frames(1000);
         }
         self.path.expect_by(self.now, self.patience);
         self.ending = Some(Ending::Disconnecting);

@@ -12,7 +12,6 @@ use crate::{
         session::{Phase, Refusal},
         topic::TopicFilter,
     },
-    ws::Opcode,
 };
 
 /// The bytes of a masked close frame with its code.
@@ -137,10 +136,9 @@ impl<B: Buffer, R: Random> Client<B, R> {
                 .map_err(|_| Refusal::Full)?;
             if framed {
                 // RFC 6455 section 7.4.1: 1000, the purpose is fulfilled.
-                wire.control_frame(Opcode::Close, &1000u16.to_be_bytes())
-                    .map_err(|_| Refusal::Full)?;
+                self.close_frames(1000).map_err(|_| Refusal::Full)?;
             }
-            session.phase = Phase::Closing;
+            self.session.phase = Phase::Closing;
         } else {
             self.path.tx = crate::path::Tx::EMPTY;
         }

@@ -14,10 +14,9 @@ use crate::{
         session::{Delivery, Handled, Incoming, Phase, Place, Settled, Span},
         topic::TopicName,
     },
-    path::{Path, Unframed},
+    path::Below,
     rung::Rung,
     trace::Name,
-    ws::Opcode,
 };
 
 /// Something for the application, as places in the buffers.
@@ -74,7 +73,14 @@ impl<B: Buffer, R: Random> Client<B, R> {
 
     /// Works off received bytes and what is due to be sent.
     pub(super) fn advance(&mut self) -> Result<Option<Found>, Fault> {
-        while !self.paused && self.climb()? {
+        while !self.paused {
+            if self.path.is_upgrading() {
+                match self.climb() {
+                    Below::Bytes => {}
+                    Below::Need => break,
+                    Below::Failed => return Ok(None),
+                }
+            }
             let (_, mut wire, _, _) = self.split();
             // Whatever comes may want an answer. Without room for one, reading waits until bytes have left.
             if !wire.reserve_control() {
@@ -83,11 +89,11 @@ impl<B: Buffer, R: Random> Client<B, R> {
             match self.next()? {
                 Next::Found(found) => return Ok(Some(found)),
                 Next::Done => {}
-                Next::Need => {
-                    if !self.unframe()? {
-                        break;
-                    }
-                }
+                Next::Need => match self.unframe() {
+                    Below::Bytes => {}
+                    Below::Need => break,
+                    Below::Failed => return Ok(None),
+                },
             }
         }
         let (session, mut wire, store, aliases) = self.split();
@@ -98,65 +104,6 @@ impl<B: Buffer, R: Random> Client<B, R> {
             Some(fault) if !self.paused => Err(self.path.ended_by(fault)),
             _ => Ok(None),
         }
-    }
-
-    /// Climbs the rungs below MQTT as far as received bytes allow. True if MQTT may read.
-    fn climb(&mut self) -> Result<bool, Fault> {
-        if !self.path.is_upgrading() {
-            return Ok(true);
-        }
-        let now = self.now;
-        if !self
-            .path
-            .climb_upgrade(&mut self.buffers.rx, &mut self.traces, now)?
-        {
-            return Ok(false);
-        }
-        self.enter_mqtt();
-        Ok(self.ending.is_none() && !self.lingering)
-    }
-
-    /// Takes the next piece out of frames. False if bytes have to come first.
-    fn unframe(&mut self) -> Result<bool, Fault> {
-        if cfg!(not(feature = "ws")) {
-            return Ok(false);
-        }
-        match self.path.unframe(&mut self.buffers.rx)? {
-            Unframed::Need => Ok(false),
-            Unframed::Bytes => Ok(true),
-            Unframed::Control { opcode, skip, take } => {
-                self.control_frame(opcode, skip, take)?;
-                self.path.rx.drop_raw(skip.saturating_add(take));
-                Ok(true)
-            }
-        }
-    }
-
-    fn control_frame(&mut self, opcode: Opcode, skip: usize, take: usize) -> Result<(), Fault> {
-        self.traces
-            .received(self.now, Rung::Ws, Name::frame(opcode), take);
-        let mut copy = [0; crate::ws::frame::CONTROL_MAX];
-        let raw = self.path.rx.raw(&self.buffers.rx);
-        let payload = raw.get(skip..skip.saturating_add(take)).unwrap_or(&[]);
-        let Some(copy) = copy.get_mut(..payload.len()) else {
-            return Ok(());
-        };
-        crate::bytes::copy(copy, payload);
-        let (_, mut wire, _, _) = self.split();
-        let answer = match opcode {
-            Opcode::Ping => wire.control_frame(Opcode::Pong, copy),
-            Opcode::Close => {
-                let fault = Path::closed_by_peer(copy);
-                if fault.code == Code::WsClosed {
-                    // RFC 6455 section 5.5.1: a close is answered with a close that repeats its code.
-                    let code = copy.get(..2).unwrap_or(&[]);
-                    let _ = wire.control_frame(Opcode::Close, code);
-                }
-                return Err(fault);
-            }
-            _ => Ok(()),
-        };
-        answer.map_err(|_| Fault::new(Rung::Ws, Code::BufferTooSmall))
     }
 
     fn next(&mut self) -> Result<Next, Fault> {

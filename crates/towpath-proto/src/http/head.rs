@@ -47,7 +47,12 @@ pub fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Whether a comma-separated list has this member, in any case.
 #[must_use]
 pub fn has_member(list: &[u8], member: &str) -> bool {
-    members(list).any(|found| found.eq_ignore_ascii_case(member.as_bytes()))
+    has(list, member.as_bytes())
+}
+
+/// The same for a member that need not be text.
+pub(crate) fn has(list: &[u8], member: &[u8]) -> bool {
+    members(list).any(|found| found.eq_ignore_ascii_case(member))
 }
 
 /// Whether `bytes` is a token, as field names, methods and subprotocols are (RFC 9110 5.6.2).

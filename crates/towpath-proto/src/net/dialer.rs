@@ -191,6 +191,7 @@ impl Dialer {
     ///
     /// # Errors
     /// [`Code::NameInvalid`](crate::Code::NameInvalid) for what can't be a name.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn dial(&mut self, now: Instant, host: &str, port: u16) -> Result<(), Fault> {
         self.begin(now, host, port, true)
     }
@@ -289,6 +290,7 @@ impl Dialer {
     }
 
     /// The source address that was asked for, `None` if there is none.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn source(&mut self, now: Instant, ask: SourceId, source: Option<IpAddr>) {
         if let Some((address, origin)) = self.pool.answered(ask.0) {
             self.sourced(now, address, origin, source);
@@ -345,6 +347,7 @@ impl Dialer {
     }
 
     /// What to do now.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn poll_output(&mut self, now: Instant, random: &mut dyn Random) -> Output<'_> {
         loop {
             if let Some((at, rung, fact)) = self.facts.take() {
@@ -426,13 +429,15 @@ enum Step {
 }
 
 impl Host {
+    #[cfg_attr(target_os = "none", inline(never))]
     fn parse(text: &str) -> Result<Self, Fault> {
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
-        let bare = text.strip_suffix('.').unwrap_or(text);
-        let last = bare.rsplit('.').next().unwrap_or(bare);
-        if last.eq_ignore_ascii_case("localhost") {
+        let text_bytes = text.as_bytes();
+        let bare = text_bytes.strip_suffix(b".").unwrap_or(text_bytes);
+        let last = bare.rsplit(|byte| *byte == b'.').next();
+        if last.is_some_and(|last| last.eq_ignore_ascii_case(b"localhost")) {
             return Ok(Self::Loopback);
         }
         Name::parse(text).map(Self::Name)

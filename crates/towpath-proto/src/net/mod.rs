@@ -15,6 +15,7 @@ pub mod nat64;
 pub mod pref64;
 pub mod race;
 pub mod select;
+mod written;
 
 pub use candidate::{Candidate, Families, Family, Origin};
 pub use dialer::Dialer;

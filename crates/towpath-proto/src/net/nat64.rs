@@ -201,7 +201,9 @@ impl FromStr for Prefix {
     type Err = Fault;
 
     fn from_str(text: &str) -> Result<Self, Fault> {
-        text.split_once('/')
+        let slash = text.bytes().position(|byte| byte == b'/');
+        slash
+            .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
             .and_then(|(address, len)| Self::new(address.parse().ok()?, len.parse().ok()?))
             .ok_or_else(|| {
                 Fault::new(Rung::Nat64, Code::Nat64PrefixInvalid).detail(text.as_bytes())

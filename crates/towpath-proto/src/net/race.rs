@@ -88,6 +88,7 @@ impl Race {
 
     /// Adds a candidate, in its place among those that wait. An address that is there already is not added.
     /// Its number, `None` if it was not added.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn add(&mut self, candidate: Candidate) -> Option<Id> {
         if self
             .candidates()
@@ -139,6 +140,7 @@ impl Race {
     }
 
     /// The next candidate to connect to now.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn poll(&mut self, now: Instant) -> Option<(Id, Candidate)> {
         if self.is_full() || (self.has_trying() && now < self.next) {
             return None;

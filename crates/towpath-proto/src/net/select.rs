@@ -111,6 +111,7 @@ pub fn is_usable(candidate: &Candidate) -> bool {
 /// The source address that packets to `destination` would bear, chosen among a device's own (RFC 6724 section 5, rules
 /// 1, 2, 6 and 8). For devices; an operating system knows better.
 #[must_use]
+#[cfg_attr(target_os = "none", inline(never))]
 pub fn source_for(destination: IpAddr, own: &[IpAddr]) -> Option<IpAddr> {
     let wanted = scope(destination);
     own.iter()
@@ -120,13 +121,12 @@ pub fn source_for(destination: IpAddr, own: &[IpAddr]) -> Option<IpAddr> {
             let scope = scope(*source);
             // The smallest scope that suffices; of those that don't, the largest.
             let fitness = if scope >= wanted { 0x20 - scope } else { scope };
-            (
-                *source == destination,
-                scope >= wanted,
-                fitness,
-                policy(*source).1 == policy(destination).1,
-                common_bits(*source, destination),
-            )
+            // The rules from the first on, as the digits of one number.
+            u32::from(*source == destination) << 24
+                | u32::from(scope >= wanted) << 17
+                | u32::from(fitness) << 9
+                | u32::from(policy(*source).1 == policy(destination).1) << 8
+                | common_bits(*source, destination)
         })
 }
 
@@ -150,19 +150,23 @@ fn common(candidate: &Candidate) -> u32 {
     }
 }
 
-const fn common_bits(a: IpAddr, b: IpAddr) -> u32 {
-    (mapped(a).to_bits() ^ mapped(b).to_bits()).leading_zeros()
+fn common_bits(a: IpAddr, b: IpAddr) -> u32 {
+    same_bits(mapped(a).to_bits(), mapped(b).to_bits())
+}
+
+/// How many bits are the same from the first on.
+#[cfg_attr(target_os = "none", inline(never))]
+const fn same_bits(a: u128, b: u128) -> u32 {
+    (a ^ b).leading_zeros()
 }
 
 /// Precedence and label (RFC 6724 section 2.1).
+#[cfg_attr(target_os = "none", inline(never))]
 fn policy(address: IpAddr) -> (u8, u8) {
-    let address = mapped(address);
+    let address = mapped(address).to_bits();
     TABLE
         .iter()
-        .find(|(prefix, len, ..)| {
-            let differ = prefix ^ address.to_bits();
-            differ.checked_shr(128 - len).unwrap_or(0) == 0
-        })
+        .find(|(prefix, len, ..)| same_bits(*prefix, address) >= *len)
         .map_or((40, 1), |(_, _, precedence, label)| (*precedence, *label))
 }
 

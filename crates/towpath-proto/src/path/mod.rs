@@ -20,7 +20,7 @@ use crate::{
     time::{Instant, millis},
     trace::{Name, Traces},
     ws::{
-        self, Deframer, Opcode, Role, Step,
+        Deframer, Opcode, Role, Step,
         handshake::{Answer, Progress},
     },
 };
@@ -185,28 +185,36 @@ impl Path {
         Some(Fault::new(self.rung, code).number(millis))
     }
 
-    /// Reads what it can of the upgrade's answer. True once WebSocket is open.
+    /// Reads what it can of the upgrade's answer.
     pub(crate) fn climb_upgrade(
         &mut self,
-        buffer: &mut dyn Buffer,
+        buffer: &dyn Buffer,
         traces: &mut Traces,
         now: Instant,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Below, Code> {
         let Framing::Upgrading(answer, frames) = &mut self.framing else {
-            return Ok(true);
+            return Ok(Below::Bytes);
         };
         let full = self.rx.is_full(buffer);
-        let Progress { consumed, done } = answer.absorb(self.rx.raw(buffer), full)?;
+        let Progress { consumed, done } = answer.take_lines(self.rx.raw(buffer), full)?;
         self.rx.drop_raw(consumed);
         if !done {
-            return Ok(false);
+            return Ok(Below::Need);
         }
         traces.received(now, Rung::Upgrade, Name::SWITCHING, answer.head_len());
         traces.reached(now, Rung::Upgrade);
         traces.reached(now, Rung::Ws);
         self.framing = Framing::Open(Deframer::new(Role::Client), *frames);
         self.tx.release();
-        Ok(true)
+        Ok(Below::Bytes)
+    }
+
+    /// The fault of an upgrade that failed with this code.
+    pub(crate) fn refused(&self, code: Code) -> Fault {
+        match &self.framing {
+            Framing::Upgrading(answer, _) => answer.fault(code),
+            _ => Fault::new(Rung::Upgrade, code),
+        }
     }
 
     /// The best fault for a byte stream that ended here.
@@ -219,17 +227,17 @@ impl Path {
         }
     }
 
-    /// Moves bytes of MQTT out of frames until there is something new or nothing is left. True if MQTT has more bytes.
-    pub(crate) fn unframe(&mut self, buffer: &mut dyn Buffer) -> Result<Unframed, Fault> {
+    /// Moves bytes of MQTT out of the frame at the start of what was received; what it is, if it is a control frame.
+    pub(crate) fn unframe(&mut self, buffer: &mut dyn Buffer) -> Result<Unframed, Code> {
         let Framing::Open(deframer, _) = &mut self.framing else {
             return Ok(Unframed::Need);
         };
-        match deframer.next(self.rx.raw_mut(buffer))? {
+        match deframer.next_for(Role::Client, self.rx.raw_mut(buffer))? {
             Step::Need => Ok(Unframed::Need),
             Step::Data {
                 opcode: Opcode::Text,
                 ..
-            } => Err(Fault::new(Rung::Ws, Code::FrameText).clause("[MQTT-6.0.0-1]")),
+            } => Err(Code::FrameText),
             Step::Data { skip, take, .. } => {
                 self.rx.take_payload(buffer, skip, take);
                 Ok(Unframed::Bytes)
@@ -237,16 +245,17 @@ impl Path {
             Step::Control { skip, take, opcode } => Ok(Unframed::Control { opcode, skip, take }),
         }
     }
+}
 
-    /// The fault of a close frame whose payload is `payload`.
-    pub(crate) fn closed_by_peer(payload: &[u8]) -> Fault {
-        match ws::parse_close(payload) {
-            Ok(close) => Fault::new(Rung::Ws, Code::WsClosed)
-                .number(u32::from(close.code))
-                .detail(close.reason.as_bytes()),
-            Err(fault) => fault,
-        }
-    }
+/// What the rungs below MQTT have for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Below {
+    /// More bytes have to come first.
+    Need,
+    /// MQTT may read.
+    Bytes,
+    /// The attempt failed.
+    Failed,
 }
 
 /// What [`Path::unframe`] found.

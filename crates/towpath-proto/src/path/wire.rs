@@ -57,6 +57,7 @@ impl Wire<'_> {
     #[cfg_attr(not(target_os = "none"), inline(always))]
     fn append(
         &mut self,
+        opcode: Opcode,
         len: usize,
         fill: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), Short>,
     ) -> Result<(), Short> {
@@ -68,7 +69,7 @@ impl Wire<'_> {
                 .tx
                 .room(self.buffer, ws::frame::header_len(len, true))
                 .ok_or(Short)?;
-            written = ws::frame::write_header(header, true, Opcode::Binary, len, Some(mask))?;
+            written = ws::frame::write_header(header, true, opcode, len, Some(mask))?;
             key = Some(mask);
         }
         let room = self
@@ -107,7 +108,7 @@ impl Wire<'_> {
         if !self.reserve(len, 0) {
             return Err(Short);
         }
-        self.append(len, fill)?;
+        self.append(Opcode::Binary, len, fill)?;
         self.trace(kind, len);
         Ok(())
     }
@@ -156,7 +157,9 @@ impl Wire<'_> {
         alias: Option<u16>,
         len: usize,
     ) -> Result<(), Short> {
-        self.append(len, &mut |writer| publish.encode(version, alias, writer))?;
+        self.append(Opcode::Binary, len, &mut |writer| {
+            publish.encode(version, alias, writer)
+        })?;
         self.trace(Kind::Publish, len);
         Ok(())
     }
@@ -164,7 +167,7 @@ impl Wire<'_> {
     /// Writes a packet that is encoded already into room that was reserved, with `flags` more in its first byte.
     #[inline]
     pub(crate) fn encoded(&mut self, packet: &[u8], flags: u8, kind: Kind) -> Result<(), Short> {
-        self.append(packet.len(), &mut |writer| {
+        self.append(Opcode::Binary, packet.len(), &mut |writer| {
             let Some((first, rest)) = packet.split_first() else {
                 return Ok(());
             };
@@ -175,18 +178,16 @@ impl Wire<'_> {
         Ok(())
     }
 
-    /// Writes a control frame.
+    /// Writes a control frame, on a path that has frames.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn control_frame(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Short> {
-        let len = ws::frame::header_len(payload.len(), true).saturating_add(payload.len());
-        if !self.tx.reserve(self.buffer, len) {
+        if !self.reserve(payload.len(), 0) {
             return Err(Short);
         }
-        let mask = self.random.next_u32().to_le_bytes();
-        let room = self.tx.room(self.buffer, len).ok_or(Short)?;
-        let written = ws::frame::write(room, true, opcode, payload, Some(mask))?;
-        self.tx.append(written);
+        self.append(opcode, payload.len(), &mut |writer| writer.put(payload))?;
+        let len = ws::header_len(payload.len(), true).saturating_add(payload.len());
         self.traces
-            .sent(self.now, Rung::Ws, Name::frame(opcode), written);
+            .sent(self.now, Rung::Ws, Name::frame(opcode), len);
         Ok(())
     }
 

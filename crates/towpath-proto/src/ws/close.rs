@@ -2,9 +2,10 @@
 
 use super::frame::{CONTROL_MAX, Opcode, write};
 use crate::{
-    bytes::{Reader, Short},
+    bytes::Short,
     fault::{Code, Fault},
     rung::Rung,
+    ws::told,
 };
 
 /// The code of a [`Close`] that carries none (RFC 6455 7.1.5). It is never sent.
@@ -25,26 +26,42 @@ pub struct Close<'a> {
 /// [`Code::FrameClose`] with the code as number if the body is one byte or the code may not be sent,
 /// [`Code::FrameUtf8`] if the reason is not UTF-8.
 pub fn parse_close(payload: &[u8]) -> Result<Close<'_>, Fault> {
-    if payload.is_empty() {
-        return Ok(Close {
-            code: NO_STATUS,
-            reason: "",
-        });
+    let fault = closed_by(payload);
+    if fault.code != Code::WsClosed {
+        return Err(fault);
     }
-    let mut reader = Reader::new(payload);
-    // 5.5.1: if there is a body, its first two bytes MUST be a status code.
-    let code = reader
-        .u16()
-        .map_err(|Short| Fault::new(Rung::Ws, Code::FrameClose).clause("RFC 6455 5.5.1"))?;
-    if !may_be_sent(code) {
-        return Err(Fault::new(Rung::Ws, Code::FrameClose)
-            .number(u32::from(code))
-            .clause("RFC 6455 7.4"));
-    }
-    // 8.1 by way of 5.5.1: the reason is UTF-8.
-    let reason = core::str::from_utf8(reader.rest())
-        .map_err(|_| Fault::new(Rung::Ws, Code::FrameUtf8).clause("RFC 6455 5.5.1"))?;
-    Ok(Close { code, reason })
+    let reason = payload.get(2..).unwrap_or_default();
+    Ok(Close {
+        code: u16::try_from(fault.number).unwrap_or(NO_STATUS),
+        reason: core::str::from_utf8(reason).unwrap_or_default(),
+    })
+}
+
+/// What a Close frame with this payload ends a connection with: [`Code::WsClosed`] with its code and reason, or the
+/// fault of [`parse_close`].
+pub(crate) fn closed_by(payload: &[u8]) -> Fault {
+    let mut said: &[u8] = &[];
+    let (code, number, clause) = match payload {
+        [] => (Code::WsClosed, NO_STATUS, ""),
+        // 5.5.1: if there is a body, its first two bytes MUST be a status code.
+        [_] => (Code::FrameClose, 0, told("RFC 6455 5.5.1")),
+        [high, low, reason @ ..] => match u16::from_be_bytes([*high, *low]) {
+            number if !may_be_sent(number) => (Code::FrameClose, number, told("RFC 6455 7.4")),
+            // 8.1 by way of 5.5.1: the reason is UTF-8.
+            _ if core::str::from_utf8(reason).is_err() => {
+                (Code::FrameUtf8, 0, told("RFC 6455 5.5.1"))
+            }
+            number => {
+                said = reason;
+                (Code::WsClosed, number, "")
+            }
+        },
+    };
+    let mut fault = Fault::new(Rung::Ws, code);
+    fault.number = u32::from(number);
+    fault.clause = clause;
+    fault.detail.keep(said);
+    fault
 }
 
 /// 7.4.1 and the registry it founds (1012 to 1014 came later); 7.4.2: 3000 to 4999 are for libraries and applications.

@@ -6,9 +6,10 @@
 
 use super::Role;
 use crate::{
-    bytes::{Reader, Short, copy, copy_masked, mask_in_place},
+    bytes::{Short, copy, copy_masked, mask_in_place},
     fault::{Code, Fault},
     rung::Rung,
+    ws::told,
 };
 
 /// The longest header of a frame: 2 + 8 bytes of length + 4 of masking key (RFC 6455 5.2).
@@ -18,7 +19,6 @@ pub const HEADER_MAX: usize = 14;
 pub const CONTROL_MAX: usize = 125;
 
 const FIN: u8 = 0x80;
-const RSV: u8 = 0x70;
 const MASK: u8 = 0x80;
 
 /// What a frame is (RFC 6455 5.2).
@@ -236,30 +236,52 @@ impl Deframer {
     /// (section 7.1.7: fail it with [`close_code`](super::close_code)).
     #[inline]
     pub fn next(&mut self, raw: &mut [u8]) -> Result<Step, Fault> {
-        if self.left > 0 {
-            return Ok(if raw.is_empty() {
-                Step::Need
-            } else {
-                self.data(0, raw)
-            });
-        }
-        let Some(header) = self.header(raw)? else {
-            return Ok(Step::Need);
-        };
-        if header.opcode.is_control() {
-            return Ok(Self::control(&header, raw));
-        }
-        if header.opcode != Opcode::Continuation {
-            self.message = Some(header.opcode);
-        }
-        (self.fin, self.key, self.left) = (header.fin, header.key, header.length);
-        Ok(self.data(header.len, raw))
+        self.next_for(self.role, raw).map_err(fault)
     }
 
-    fn data(&mut self, skip: usize, raw: &mut [u8]) -> Step {
+    /// The same, saying only what is wrong. A caller that names its role gets no code for the other one.
+    #[inline(always)]
+    pub(crate) fn next_for(&mut self, role: Role, raw: &mut [u8]) -> Result<Step, Code> {
+        let mut skip = 0;
+        if self.left == 0 {
+            let Some(first) = raw.first() else {
+                return Ok(Step::Need);
+            };
+            let (fin, opcode) = (first & FIN != 0, self.check_first(*first)?);
+            let Some(second) = raw.get(1) else {
+                return Ok(Step::Need);
+            };
+            let short = check_second(role, opcode, *second)?;
+            let Some((length, after)) = length(short, raw)? else {
+                return Ok(Step::Need);
+            };
+            skip = after;
+            let mut key = 0;
+            if role == Role::Server {
+                let Some(bytes) = raw.get(after..).and_then(<[u8]>::first_chunk) else {
+                    return Ok(Step::Need);
+                };
+                key = u32::from_le_bytes(*bytes);
+                skip += bytes.len();
+            }
+            if opcode.is_control() {
+                return Ok(control(opcode, skip, usize::from(short), key, raw));
+            }
+            if opcode != Opcode::Continuation {
+                self.message = Some(opcode);
+            }
+            (self.fin, self.key, self.left) = (fin, key, length);
+        } else if raw.is_empty() {
+            return Ok(Step::Need);
+        }
+        Ok(self.data(role, skip, raw))
+    }
+
+    #[inline]
+    fn data(&mut self, role: Role, skip: usize, raw: &mut [u8]) -> Step {
         let payload = raw.get_mut(skip..).unwrap_or_default();
         let take = usize::try_from(self.left).map_or(payload.len(), |left| left.min(payload.len()));
-        if self.key != 0 {
+        if role == Role::Server && self.key != 0 {
             mask_in_place(payload.get_mut(..take).unwrap_or_default(), self.key);
             // 5.3: octet i is masked by octet i modulo 4 of the key.
             self.key = self.key.rotate_right((take as u32 & 3) * 8);
@@ -278,127 +300,83 @@ impl Deframer {
         }
     }
 
-    fn control(header: &Header, raw: &mut [u8]) -> Step {
-        let take = header.length as usize; // at most CONTROL_MAX, see `check_second`
-        let Some(payload) = raw
-            .get_mut(header.len..)
-            .and_then(|rest| rest.get_mut(..take))
-        else {
-            return Step::Need;
-        };
-        mask_in_place(payload, header.key);
-        Step::Control {
-            skip: header.len,
-            take,
-            opcode: header.opcode,
-        }
-    }
-
-    /// The header at the start of `raw`, or `None` if it is not complete. Each byte is judged as soon as it is there.
     #[inline]
-    fn header(&self, raw: &[u8]) -> Result<Option<Header>, Fault> {
-        let mut reader = Reader::new(raw);
-        let Ok(first) = reader.u8() else {
-            return Ok(None);
-        };
-        let opcode = self.check_first(first)?;
-        let Ok(second) = reader.u8() else {
-            return Ok(None);
-        };
-        self.check_second(opcode, second)?;
-        let length = match second & !MASK {
-            126 => reader.u16().map(u64::from),
-            127 => reader.array().map(u64::from_be_bytes),
-            short => Ok(u64::from(short)),
-        };
-        let Ok(length) = length else { return Ok(None) };
-        check_length(second & !MASK, length)?;
-        let key = match self.role {
-            Role::Client => 0,
-            Role::Server => match reader.array() {
-                Ok(key) => u32::from_le_bytes(key),
-                Err(Short) => return Ok(None),
-            },
-        };
-        let len = raw.len() - reader.rest().len();
-        Ok(Some(Header {
-            len,
-            fin: first & FIN != 0,
-            opcode,
-            length,
-            key,
-        }))
-    }
-
-    #[inline]
-    fn check_first(&self, first: u8) -> Result<Opcode, Fault> {
-        // 5.2: RSV1-3 MUST be 0 unless an extension is negotiated; this side negotiates none.
-        if first & RSV != 0 {
-            return Err(fault(Code::FrameReserved, "RFC 6455 5.2"));
-        }
-        // 5.2: if an unknown opcode is received, the receiving endpoint MUST fail the connection.
-        let Some(opcode) = Opcode::from_bits(first & 0x0F) else {
-            return Err(fault(Code::FrameReserved, "RFC 6455 5.2"));
-        };
-        match opcode {
+    fn check_first(&self, first: u8) -> Result<Opcode, Code> {
+        // 5.2: RSV1-3 MUST be 0 unless an extension is negotiated; this side negotiates none. If an unknown opcode is
+        // received, the receiving endpoint MUST fail the connection.
+        let opcode = Opcode::from_bits(first & !FIN).ok_or(Code::FrameReserved)?;
+        if opcode.is_control() {
             // 5.5: all control frames MUST NOT be fragmented.
-            Opcode::Close | Opcode::Ping | Opcode::Pong if first & FIN == 0 => {
-                Err(fault(Code::FrameControl, "RFC 6455 5.5"))
+            if first & FIN == 0 {
+                return Err(Code::FrameControl);
             }
+        } else if (opcode == Opcode::Continuation) == self.message.is_none() {
             // 5.4: a fragmented message is one frame with its opcode, then frames with opcode 0.
-            Opcode::Continuation if self.message.is_none() => {
-                Err(fault(Code::FrameOrder, "RFC 6455 5.4"))
-            }
-            Opcode::Text | Opcode::Binary if self.message.is_some() => {
-                Err(fault(Code::FrameOrder, "RFC 6455 5.4"))
-            }
-            _ => Ok(opcode),
+            return Err(Code::FrameOrder);
         }
-    }
-
-    #[inline]
-    fn check_second(&self, opcode: Opcode, second: u8) -> Result<(), Fault> {
-        // 5.1: a client MUST close on a masked frame, a server on an unmasked one.
-        if (second & MASK != 0) != (self.role == Role::Server) {
-            return Err(fault(Code::FrameMask, "RFC 6455 5.1"));
-        }
-        // 5.5: all control frames MUST have a payload length of 125 bytes or less.
-        if opcode.is_control() && usize::from(second & !MASK) > CONTROL_MAX {
-            return Err(fault(Code::FrameControl, "RFC 6455 5.5"));
-        }
-        Ok(())
+        Ok(opcode)
     }
 }
 
-#[derive(Debug)]
-struct Header {
-    /// Its own length in bytes.
-    len: usize,
-    fin: bool,
-    opcode: Opcode,
-    /// The length of the payload.
-    length: u64,
-    /// The masking key, 0 if there is none.
-    key: u32,
-}
-
+/// The step of a control frame, once it is complete.
 #[inline]
-fn check_length(length7: u8, length: u64) -> Result<(), Fault> {
-    let minimal = match length7 {
-        126 => 126,
-        127 => 0x1_0000,
-        _ => 0,
+fn control(opcode: Opcode, skip: usize, take: usize, key: u32, raw: &mut [u8]) -> Step {
+    let Some(payload) = raw.get_mut(skip..skip + take) else {
+        return Step::Need;
     };
+    if key != 0 {
+        mask_in_place(payload, key);
+    }
+    Step::Control { skip, take, opcode }
+}
+
+/// The length in the second byte.
+#[inline]
+fn check_second(role: Role, opcode: Opcode, second: u8) -> Result<u8, Code> {
+    // 5.1: a client MUST close on a masked frame, a server on an unmasked one.
+    if (second & MASK != 0) != (role == Role::Server) {
+        return Err(Code::FrameMask);
+    }
+    let short = second & !MASK;
+    // 5.5: all control frames MUST have a payload length of 125 bytes or less.
+    if opcode.is_control() && usize::from(short) > CONTROL_MAX {
+        return Err(Code::FrameControl);
+    }
+    Ok(short)
+}
+
+/// The length of the payload, and where the field of it ends; `None` if that has not come yet.
+#[inline]
+fn length(short: u8, raw: &[u8]) -> Result<Option<(u64, usize)>, Code> {
+    let (minimal, end) = match short {
+        126 => (126, 4),
+        127 => (0x1_0000, 10),
+        _ => return Ok(Some((u64::from(short), 2))),
+    };
+    let Some(bytes) = raw.get(2..end) else {
+        return Ok(None);
+    };
+    let length = bytes
+        .iter()
+        .fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
     // 5.2: the minimal number of bytes MUST be used; the most significant bit of 64 MUST be 0.
     if length < minimal || length > i64::MAX as u64 {
-        return Err(fault(Code::FrameLength, "RFC 6455 5.2"));
+        return Err(Code::FrameLength);
     }
-    Ok(())
+    Ok(Some((length, end)))
 }
 
+/// The fault of a frame that breaks a rule, with its clause.
 #[cold]
-fn fault(code: Code, clause: &'static str) -> Fault {
-    Fault::new(Rung::Ws, code).clause(clause)
+pub(crate) fn fault(code: Code) -> Fault {
+    Fault::new(Rung::Ws, code).clause(match code {
+        Code::FrameMask => told("RFC 6455 5.1"),
+        Code::FrameOrder => told("RFC 6455 5.4"),
+        Code::FrameControl => told("RFC 6455 5.5"),
+        // What MQTT asks of WebSocket.
+        Code::FrameText => told("[MQTT-6.0.0-1]"),
+        _ => told("RFC 6455 5.2"),
+    })
 }
 
 #[cfg(test)]

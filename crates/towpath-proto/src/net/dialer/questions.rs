@@ -108,6 +108,7 @@ impl Questions {
         self.asked.get_mut(question as usize)
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn ask(&mut self, now: Instant, question: Question, name: Name, plan: &Plan) {
         if let Some(asked) = self.of_mut(question) {
             asked.lookup = Some(Lookup::start(now, name, question.record(), plan));
@@ -159,6 +160,7 @@ impl Questions {
     }
 
     /// The next send.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn poll(
         &mut self,
         now: Instant,

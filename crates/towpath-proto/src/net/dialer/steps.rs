@@ -126,6 +126,7 @@ impl Dialer {
     }
 
     /// Begins, now that nothing of the attempt before is open.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn start(&mut self, now: Instant) {
         self.phase = Phase::Busy;
         self.race =
@@ -286,6 +287,7 @@ impl Dialer {
     }
 
     /// Uses the outcome of a question.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn take_in(&mut self, now: Instant, question: Question) {
         let record = question.record();
         let rung = question.rung();
@@ -321,6 +323,7 @@ impl Dialer {
         }
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     fn discovered(&mut self, now: Instant, address: Ipv6Addr, ttl: Duration) {
         if let Some(prefix) = nat64::discover(address) {
             // However short it may be used: this attempt is what it was asked for.
@@ -330,6 +333,7 @@ impl Dialer {
     }
 
     /// An address is on offer: drops it, or asks for its source.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn offered(&mut self, now: Instant, id: u8, address: IpAddr, origin: Origin) -> Step {
         let ask = SourceId(id);
         let refused = match (address, self.translated_by(now, address, origin)) {
@@ -370,6 +374,7 @@ impl Dialer {
     }
 
     /// The source address of an offered address is known: lets it race, or puts it behind a translator.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn sourced(
         &mut self,
         now: Instant,
@@ -444,6 +449,7 @@ impl Dialer {
     }
 
     /// The end, if this is it.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn ending(&self, now: Instant) -> Option<Ending> {
         let looking = self.questions.is_any_pending() || self.pool.is_busy();
         let found = !self.race.is_empty();
@@ -492,6 +498,7 @@ impl Dialer {
             && now < self.began.after(self.settings.advertisement_wait)
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         let head_start = self
             .v4_at

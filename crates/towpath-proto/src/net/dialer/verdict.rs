@@ -1,9 +1,6 @@
 //! One fault for an attempt that found no connection.
 
-use core::{
-    fmt::Write as _,
-    net::{IpAddr, SocketAddr},
-};
+use core::net::{IpAddr, SocketAddr};
 
 use super::{
     Dialer, Nat64,
@@ -11,7 +8,7 @@ use super::{
 };
 use crate::{
     fault::{Code, Fault},
-    net::{Candidate, Origin, Prefix, dns::Outcome, race::Race},
+    net::{Candidate, Origin, Prefix, dns::Outcome, race::Race, written},
     rung::Rung,
     text::Text,
 };
@@ -39,8 +36,7 @@ fn private(address: IpAddr, prefix: Option<Prefix>) -> Fault {
         _ => None,
     };
     let mut text = Text::<56>::EMPTY;
-    // A text never fails: what does not fit is cut.
-    let _ = write!(text, "{}", inside.unwrap_or(address));
+    written::address(&mut text, inside.unwrap_or(address));
     Fault::new(Rung::Nat64, Code::Nat64Private)
         .detail(text.as_str().as_bytes())
         .clause("RFC 6052 3.1")
@@ -50,6 +46,7 @@ fn private(address: IpAddr, prefix: Option<Prefix>) -> Fault {
 /// was tried first.
 ///
 /// `is_translated` says whether packets to an address are translated.
+#[cfg_attr(target_os = "none", inline(never))]
 pub(super) fn unreached(
     race: &Race,
     port: u16,
@@ -85,9 +82,11 @@ const fn translated(fault: Fault) -> Fault {
 /// `[fd64::c633:640a]:1883 and 2 more`.
 fn place(candidate: &Candidate, port: u16, others: usize) -> Text<56> {
     let mut text = Text::EMPTY;
-    let _ = write!(text, "{}", SocketAddr::new(candidate.address, port));
+    written::socket(&mut text, SocketAddr::new(candidate.address, port));
     if others > 0 {
-        let _ = write!(text, " and {others} more");
+        text.append(b" and ");
+        written::number(&mut text, u32::try_from(others).unwrap_or(u32::MAX), 10);
+        text.append(b" more");
     }
     text
 }

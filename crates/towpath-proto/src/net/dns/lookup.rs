@@ -185,6 +185,7 @@ impl Lookup {
     }
 
     /// The question that is to be sent now, if there is one.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn poll(&mut self, now: Instant, random: &mut dyn Random) -> Option<Send> {
         let Turn::Due { server, .. } = self.turn else {
             return None;

@@ -60,7 +60,7 @@ pub fn encode(
     }
     let written = message.finish();
     let bytes: &[u8] = written.as_ref();
-    out.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    crate::bytes::copy(out.get_mut(..bytes.len())?, bytes);
     Some(bytes.len())
 }
 

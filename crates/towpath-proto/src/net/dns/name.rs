@@ -1,6 +1,6 @@
 //! Domain names: from text, and as the wire has them.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use domain::{
     base::name::{Name as Labels, NameBuilder, ParsedName, ToName},
@@ -35,7 +35,8 @@ impl Name {
     /// # Errors
     /// [`Code::NameInvalid`], and in its detail what is wrong.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let text = text.strip_suffix('.').unwrap_or(text);
+        let text = text.as_bytes();
+        let text = text.strip_suffix(b".").unwrap_or(text);
         if text.is_empty() {
             return Err(invalid("it is empty"));
         }
@@ -43,10 +44,10 @@ impl Name {
             return Err(invalid("longer than 253 characters"));
         }
         let mut builder = NameBuilder::<Array<MAX_LEN>>::new();
-        for label in text.split('.') {
+        for label in text.split(|byte| *byte == b'.') {
             check(label)?;
             builder
-                .append_label(label.as_bytes())
+                .append_label(label)
                 .map_err(|_| invalid("longer than 253 characters"))?;
         }
         builder
@@ -71,7 +72,7 @@ impl Name {
     }
 }
 
-fn check(label: &str) -> Result<(), Fault> {
+fn check(label: &[u8]) -> Result<(), Fault> {
     if label.is_empty() {
         return Err(invalid("a label is empty: two dots, or one in front"));
     }
@@ -82,13 +83,14 @@ fn check(label: &str) -> Result<(), Fault> {
         return Err(invalid("a label is longer than 63 characters"));
     }
     match label
-        .bytes()
+        .iter()
         .find(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'))
     {
         Some(byte) => {
             let mut said = Text::<56>::EMPTY;
-            // Text takes what fits and never fails; it also shows a control character as `?`.
-            let _ = write!(said, "the character '{}'", char::from(byte));
+            // A control character shows as `?`.
+            said.append(b"the character '");
+            said.append(&[*byte, b'\'']);
             Err(invalid(said.as_str()))
         }
         None => Ok(()),

@@ -1,7 +1,5 @@
 //! The cause behind the end of an attempt, where TLS knows better than the rung on which it showed.
 
-use core::fmt::Write as _;
-
 use super::Layer;
 use crate::{
     fault::{Code, Fault},
@@ -96,12 +94,11 @@ impl<T: Tls> Layer<T> {
         let [client, server] = self
             .last
             .map(|message| message.map_or("nothing", Message::name));
-        // Writing to a Text can't fail.
-        let _ = write!(said, "last sent {client}, received {server}");
-        let fault = Fault {
-            detail: said,
-            ..Fault::new(Rung::Tls, code)
-        };
+        for part in ["last sent ", client, ", received ", server] {
+            said.append(part.as_bytes());
+        }
+        let mut fault = Fault::new(Rung::Tls, code);
+        fault.detail = said;
         if end == End::Cut {
             fault.number(self.tls.end_of_stream())
         } else {

@@ -3,10 +3,10 @@
 //! The client's side is [`Request`] and [`Answer`], the server's [`Upgrade`] and [`Rejection`].
 
 mod client;
+mod digest;
 mod server;
 
-use base64ct::{Base64, Encoding};
-use sha1_smol::Sha1;
+use digest::{base64, sha1};
 
 pub use client::{Answer, Progress, Request, RequestError, SUBPROTOCOLS_MAX};
 pub use server::{Rejection, Upgrade};
@@ -14,19 +14,15 @@ pub use server::{Rejection, Upgrade};
 /// The `Sec-WebSocket-Key` of a client: 16 bytes in base64 (RFC 6455 4.1).
 fn key_text(key: &[u8; 16]) -> [u8; 24] {
     let mut text = [0; 24];
-    // 16 bytes give exactly 24 characters: this cannot fail.
-    let _ = Base64::encode(key, &mut text);
+    base64(key, &mut text);
     text
 }
 
 /// The `Sec-WebSocket-Accept` that answers `key`, as it stands in the request (RFC 6455 4.2.2).
 fn accept(key: &[u8; 24]) -> [u8; 28] {
-    let mut hash = Sha1::new();
-    hash.update(key);
-    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let digest = sha1(key, b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let mut text = [0; 28];
-    // 20 bytes give exactly 28 characters: this cannot fail.
-    let _ = Base64::encode(&hash.digest().bytes(), &mut text);
+    base64(&digest, &mut text);
     text
 }
 

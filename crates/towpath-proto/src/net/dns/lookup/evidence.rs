@@ -1,13 +1,11 @@
 //! What is known about the servers that gave no answer: the strongest of it becomes the fault.
 
-use core::{
-    fmt::Write,
-    net::{IpAddr, SocketAddr},
-};
+use core::net::SocketAddr;
 
 use super::plan::Servers;
 use crate::{
     fault::{Code, Fault},
+    net::written,
     rung::Rung,
     text::Text,
 };
@@ -51,7 +49,7 @@ impl Evidence {
         };
         let mut fault = fault(code, server).number(rcode.into());
         if rcode == 0 {
-            let _ = write!(fault.detail, ": does not recurse");
+            fault.detail.append(b": does not recurse");
         }
         self.add(sign, fault);
     }
@@ -65,7 +63,7 @@ impl Evidence {
     pub(super) fn broken(&mut self, server: SocketAddr, why: Fault) {
         if why.code == Code::Refused {
             let mut fault = fault(Code::ResolverRefused, server);
-            let _ = write!(fault.detail, ": port closed");
+            fault.detail.append(b": port closed");
             return self.add(Sign::Closed, fault);
         }
         let fault = Fault {
@@ -106,13 +104,13 @@ fn fault(code: Code, server: SocketAddr) -> Fault {
     fault
 }
 
-/// The address alone where the port is the usual one. Text takes what fits and never fails.
+/// The address alone where the port is the usual one.
 fn write_server(text: &mut Text<56>, server: SocketAddr) {
-    let _ = match (server.port(), server.ip()) {
-        (PORT, IpAddr::V4(ip)) => write!(text, "{ip}"),
-        (PORT, IpAddr::V6(ip)) => write!(text, "{ip}"),
-        _ => write!(text, "{server}"),
-    };
+    if server.port() == PORT {
+        written::address(text, server.ip());
+    } else {
+        written::socket(text, server);
+    }
 }
 
 /// As many servers as fit whole.
@@ -125,10 +123,11 @@ fn list(servers: &Servers) -> Text<56> {
         let before = listed.as_str().len();
         let comma = if before == 0 { "" } else { ", " };
         if before + comma.len() + next.as_str().len() + MORE.len() > 56 {
-            let _ = listed.write_str(MORE);
+            listed.append(MORE.as_bytes());
             break;
         }
-        let _ = write!(listed, "{comma}{next}");
+        listed.append(comma.as_bytes());
+        listed.append(next.as_bytes());
     }
     listed
 }
