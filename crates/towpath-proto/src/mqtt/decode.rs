@@ -8,14 +8,11 @@ use super::{
         Ack, Auth, Connack, Connect, Disconnect, Kind, List, Packet, PacketId, Publish, Suback,
         Subscribe, Subscription, Unsubscribe, decode_filter,
     },
-    property::{Place, Properties, Property},
+    property::{Place, Properties, id},
     reason::ReasonCode,
     topic::{TopicName, check_utf8},
 };
-use crate::{
-    bytes::{Reader, Short},
-    malformed, protocol,
-};
+use crate::{bytes::Reader, malformed, protocol};
 
 /// The fixed header of a packet (MQTT 5 section 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -270,14 +267,8 @@ const fn unknown_reason(kind: Kind) -> Invalid {
     }
 }
 
-#[inline]
-fn binary<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Short> {
-    let len = reader.u16()?;
-    reader.take(usize::from(len))
-}
-
 fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Invalid> {
-    let bytes = binary(reader)?;
+    let bytes = reader.binary()?;
     check_utf8(bytes)?;
     core::str::from_utf8(bytes)
         .map_err(|_| malformed!("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))
@@ -324,7 +315,7 @@ impl<'a> Publish<'a> {
         if dup && qos == QoS::AtMostOnce {
             return Err(malformed!("[MQTT-3.3.1-2] DUP on QoS 0"));
         }
-        let topic = TopicName::from_wire(binary(reader)?)?;
+        let topic = TopicName::from_wire(reader.binary()?)?;
         // [MQTT-2.2.1-2]: with QoS 0 there is none.
         let packet_id = if qos == QoS::AtMostOnce {
             None
@@ -350,10 +341,7 @@ impl<'a> Publish<'a> {
 /// MQTT 5 section 3.3.2.1: without a topic name there has to be a topic alias.
 #[cold]
 fn check_alias(properties: &Properties<'_>) -> Result<(), Invalid> {
-    if properties
-        .iter()
-        .any(|property| matches!(property, Property::TopicAlias(_)))
-    {
+    if properties.raw(id::TopicAlias).is_some() {
         Ok(())
     } else {
         Err(protocol!(

@@ -6,7 +6,7 @@ use super::{
         Ack, Auth, Connack, Connect, Disconnect, Kind, Packet, Publish, Suback, Subscribe,
         Unsubscribe,
     },
-    property::{Properties, Property, VARINT_MAX, put_binary, varint_len, write_varint},
+    property::{Properties, VARINT_MAX, varint_len, write_varint},
     reason::ReasonCode,
 };
 use crate::bytes::{Short, Writer, copy};
@@ -222,22 +222,22 @@ impl Connect<'_> {
     }
 
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        put_binary(writer, b"MQTT")?;
+        writer.binary(b"MQTT")?;
         writer.u8(self.version.level())?;
         writer.u8(self.connect_flags())?;
         writer.u16(self.keep_alive)?;
         put_properties(&self.properties, self.version, writer)?;
-        put_binary(writer, self.client_id.as_bytes())?;
+        writer.binary(self.client_id.as_bytes())?;
         if let Some(will) = &self.will {
             put_properties(&will.properties, self.version, writer)?;
-            put_binary(writer, will.topic.as_bytes())?;
-            put_binary(writer, will.payload)?;
+            writer.binary(will.topic.as_bytes())?;
+            writer.binary(will.payload)?;
         }
         if let Some(name) = self.user_name {
-            put_binary(writer, name.as_bytes())?;
+            writer.binary(name.as_bytes())?;
         }
         if let Some(password) = self.password {
-            put_binary(writer, password)?;
+            writer.binary(password)?;
         }
         Ok(())
     }
@@ -372,8 +372,7 @@ impl Publish<'_> {
 
     #[inline(never)]
     fn encode_properties(&self, alias: Option<u16>, room: &mut [u8]) -> Result<(), Short> {
-        self.properties
-            .encode(&mut Writer::new(room), alias.map(Property::TopicAlias))
+        self.properties.encode(&mut Writer::new(room), alias)
     }
 
     const fn first_byte(&self) -> u8 {
@@ -453,7 +452,7 @@ impl Subscribe<'_> {
         writer.u16(self.packet_id.get())?;
         put_properties(&self.properties, version, writer)?;
         self.iter().try_for_each(|s| {
-            put_binary(writer, s.filter.as_str().as_bytes())?;
+            writer.binary(s.filter.as_str().as_bytes())?;
             writer.u8(if version == Version::V5 {
                 s.options()
             } else {
@@ -476,7 +475,7 @@ impl Unsubscribe<'_> {
         writer.u16(self.packet_id.get())?;
         put_properties(&self.properties, version, writer)?;
         self.iter()
-            .try_for_each(|filter| put_binary(writer, filter.as_str().as_bytes()))
+            .try_for_each(|filter| writer.binary(filter.as_str().as_bytes()))
     }
 }
 

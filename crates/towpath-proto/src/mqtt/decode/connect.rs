@@ -1,6 +1,6 @@
 //! CONNECT and CONNACK from bytes.
 
-use super::{binary, properties, reason_code, text};
+use super::{properties, reason_code, text};
 use crate::{
     bytes::Reader,
     invalid, malformed,
@@ -16,7 +16,7 @@ use crate::{
 
 impl<'a> Connect<'a> {
     pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        if binary(reader)? != b"MQTT" {
+        if reader.binary()? != b"MQTT" {
             return Err(invalid!(
                 UNSUPPORTED_PROTOCOL_VERSION,
                 "[MQTT-3.1.2-1] the protocol name is not MQTT"
@@ -53,7 +53,7 @@ impl<'a> Connect<'a> {
             None
         };
         let password = if flags.has(ConnectFlags::PASSWORD) {
-            Some(binary(reader)?)
+            Some(reader.binary()?)
         } else {
             None
         };
@@ -119,11 +119,11 @@ impl<'a> Will<'a> {
         flags: ConnectFlags,
     ) -> Result<Self, Invalid> {
         let properties = properties(reader, version, Place::WILL)?;
-        let topic = TopicName::from_wire(binary(reader)?)?;
+        let topic = TopicName::from_wire(reader.binary()?)?;
         if topic.is_empty() {
             return Err(protocol!("[MQTT-4.7.3-1] the will topic is empty"));
         }
-        let payload = binary(reader)?;
+        let payload = reader.binary()?;
         let qos = QoS::from_bits((flags.0 & ConnectFlags::WILL_QOS) >> 3).unwrap_or_default();
         Ok(Self {
             topic,

@@ -14,7 +14,7 @@ use crate::{
         Invalid, QoS,
         decode::Header,
         packet::{Ack, Connack, Disconnect, Kind, Packet, PacketId, Publish},
-        property::Property,
+        property::{Properties, id},
         reason::ReasonCode,
     },
     path::Wire,
@@ -151,7 +151,7 @@ impl Session {
         store: &mut dyn Buffer,
     ) -> Result<Handled, Fault> {
         if connack.reason != ReasonCode::SUCCESS {
-            let said = reason_string(connack.properties.iter());
+            let said = reason_string(&connack.properties);
             let clause = if said.is_empty() {
                 v311_clause(connack.reason, self.version)
             } else {
@@ -316,14 +316,7 @@ impl Session {
         incoming: &mut Incoming,
         aliases: &mut dyn Buffer,
     ) -> Result<(), Fault> {
-        let alias = publish.properties.find(|p| {
-            if let Property::TopicAlias(alias) = p {
-                Some(alias)
-            } else {
-                None
-            }
-        });
-        let Some(alias) = alias else {
+        let Some(alias) = publish.properties.raw(id::TopicAlias) else {
             if publish.topic.is_empty() {
                 return Err(Fault::from(protocol!(
                     "[MQTT-4.7.3-1] a topic name is empty and has no alias"
@@ -331,6 +324,7 @@ impl Session {
             }
             return Ok(());
         };
+        let alias = alias.number as u16;
         if alias > self.own_alias_maximum {
             return Err(Fault::new(Rung::Mqtt, Code::TopicAlias)
                 .clause(clause!("[MQTT-3.3.2-9] an alias above the maximum")));
@@ -431,19 +425,13 @@ fn no_room(_: Short) -> Fault {
 fn ended_by_server(disconnect: &Disconnect<'_>) -> Fault {
     Fault::new(Rung::Mqtt, Code::ServerDisconnected)
         .number(u32::from(disconnect.reason.0))
-        .detail(reason_string(disconnect.properties.iter()))
+        .detail(reason_string(&disconnect.properties))
 }
 
-fn reason_string<'a>(mut properties: impl Iterator<Item = Property<'a>>) -> &'a [u8] {
+fn reason_string<'a>(properties: &Properties<'a>) -> &'a [u8] {
     properties
-        .find_map(|p| {
-            if let Property::ReasonString(said) = p {
-                Some(said.as_bytes())
-            } else {
-                None
-            }
-        })
-        .unwrap_or(b"")
+        .raw(id::ReasonString)
+        .map_or(b"", |raw| raw.bytes)
 }
 
 /// The return code as people who read 3.1.1 know it.

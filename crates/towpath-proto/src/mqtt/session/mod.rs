@@ -25,7 +25,7 @@ use self::{
 use super::{
     Invalid, QoS, Version,
     packet::{Connect, PacketId},
-    property::{self, Property},
+    property::{self, id},
     reason::ReasonCode,
 };
 use crate::{buffers::Buffer, event::Outcome, time::Instant};
@@ -221,12 +221,13 @@ impl Session {
         } else {
             0
         };
-        for property in connect.properties.iter() {
-            match property {
-                Property::ReceiveMaximum(n) => self.own_receive_maximum = n,
-                Property::TopicAliasMaximum(n) => self.own_alias_maximum = n,
-                Property::MaximumPacketSize(n) => self.own_packet_maximum = n,
-                Property::SessionExpiryInterval(n) => expiry = n,
+        for raw in connect.properties.raws() {
+            let number = raw.number;
+            match raw.id {
+                id::ReceiveMaximum => self.own_receive_maximum = number as u16,
+                id::TopicAliasMaximum => self.own_alias_maximum = number as u16,
+                id::MaximumPacketSize => self.own_packet_maximum = number,
+                id::SessionExpiryInterval => expiry = number,
                 _ => {}
             }
         }
