@@ -1,12 +1,15 @@
 //! Bytes to packets, both versions, with the clause beside each check.
 
 mod connect;
+mod reply;
+
+pub(crate) use reply::Reply;
 
 use super::{
     Invalid, QoS, Version,
     packet::{
-        Ack, Auth, Connack, Connect, Disconnect, Kind, List, Packet, PacketId, Publish, Suback,
-        Subscribe, Subscription, Unsubscribe, decode_filter,
+        Connect, Kind, List, Packet, PacketId, Publish, Subscribe, Subscription, Unsubscribe,
+        decode_filter,
     },
     property::{Place, Properties, id},
     reason::ReasonCode,
@@ -163,24 +166,10 @@ impl<'a> Packet<'a> {
             return Publish::decode_body(header.flags, body, version).map(Packet::Publish);
         }
         let mut reader = Reader::new(body);
-        let packet = match decode_clients(header.kind, &mut reader, version) {
-            Some(packet) => packet?,
-            None => decode_servers(header.kind, &mut reader, version)?,
+        let Some(packet) = decode_clients(header.kind, &mut reader, version) else {
+            return Reply::decode(header.kind, body, version).map(Packet::from);
         };
-        at_end(&reader)?;
-        Ok(packet)
-    }
-
-    /// The same for a packet other than PUBLISH that a server may send. A client goes by this, so that a device does
-    /// not hold what only servers receive.
-    #[inline(never)]
-    pub(crate) fn decode_from_server(
-        header: &Header,
-        body: &'a [u8],
-        version: Version,
-    ) -> Result<Self, Invalid> {
-        let mut reader = Reader::new(body);
-        let packet = decode_servers(header.kind, &mut reader, version)?;
+        let packet = packet?;
         at_end(&reader)?;
         Ok(packet)
     }
@@ -208,36 +197,6 @@ fn decode_clients<'a>(
         Kind::Unsubscribe => Unsubscribe::decode(reader, version).map(Packet::Unsubscribe),
         Kind::Pingreq => Ok(Packet::Pingreq),
         _ => return None,
-    })
-}
-
-fn decode_servers<'a>(
-    kind: Kind,
-    reader: &mut Reader<'a>,
-    version: Version,
-) -> Result<Packet<'a>, Invalid> {
-    Ok(match kind {
-        Kind::Connack => Packet::Connack(Connack::decode(reader, version)?),
-        Kind::Puback => Packet::Puback(Ack::decode(kind, reader, version)?),
-        Kind::Pubrec => Packet::Pubrec(Ack::decode(kind, reader, version)?),
-        Kind::Pubrel => Packet::Pubrel(Ack::decode(kind, reader, version)?),
-        Kind::Pubcomp => Packet::Pubcomp(Ack::decode(kind, reader, version)?),
-        Kind::Suback => Packet::Suback(Suback::decode(reader, version)?),
-        Kind::Unsuback => Packet::Unsuback(Suback::decode_unsuback(reader, version)?),
-        Kind::Pingresp => Packet::Pingresp,
-        Kind::Disconnect => {
-            let (reason, properties) = decode_reason(kind, reader, version, Place::DISCONNECT)?;
-            Packet::Disconnect(Disconnect { reason, properties })
-        }
-        Kind::Auth => {
-            let (reason, properties) = decode_reason(kind, reader, version, Place::AUTH)?;
-            let auth = Auth { reason, properties };
-            auth.check()?;
-            Packet::Auth(auth)
-        }
-        Kind::Connect | Kind::Publish | Kind::Subscribe | Kind::Unsubscribe | Kind::Pingreq => {
-            return Err(protocol!("MQTT 5 2.1.2 a packet that only clients send"));
-        }
     })
 }
 
@@ -359,37 +318,6 @@ impl<'a> Publish<'a> {
     }
 }
 
-impl<'a> Ack<'a> {
-    #[inline]
-    fn decode(kind: Kind, reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let packet_id = packet_id(reader)?;
-        let (reason, properties) = decode_reason(kind, reader, version, Place::ACK)?;
-        Ok(Self {
-            packet_id,
-            reason,
-            properties,
-        })
-    }
-}
-
-/// An optional reason code and optional properties at the end (MQTT 5 sections 3.4.2, 3.14.2 and 3.15.2).
-#[inline]
-fn decode_reason<'a>(
-    kind: Kind,
-    reader: &mut Reader<'a>,
-    version: Version,
-    place: Place,
-) -> Result<(ReasonCode, Properties<'a>), Invalid> {
-    if reader.is_empty() || version == Version::V311 {
-        return Ok((ReasonCode::SUCCESS, Properties::NONE));
-    }
-    let reason = reason_code(kind, reader.u8()?)?;
-    if reader.is_empty() {
-        return Ok((reason, Properties::NONE));
-    }
-    Ok((reason, Properties::decode(reader, place)?))
-}
-
 impl<'a> Subscribe<'a> {
     fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
         let packet_id = packet_id(reader)?;
@@ -438,50 +366,4 @@ fn take_list<'a>(
         entry(reader)?;
     }
     Ok(wire)
-}
-
-impl<'a> Suback<'a> {
-    fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let suback = Self::decode_any(reader, version)?;
-        if suback.codes.is_empty() {
-            return Err(protocol!("[MQTT-3.9.3-2] a SUBACK without codes"));
-        }
-        if version == Version::V5 {
-            suback.check_codes(Kind::Suback)?;
-        } else if !suback.codes.iter().all(|code| matches!(code, 0..=2 | 0x80)) {
-            return Err(malformed!(
-                "MQTT 3.1.1 [MQTT-3.9.3-2] a reserved SUBACK return code",
-            ));
-        }
-        Ok(suback)
-    }
-
-    fn decode_unsuback(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let unsuback = Self::decode_any(reader, version)?;
-        match (version, unsuback.codes.is_empty()) {
-            (Version::V311, false) => {
-                Err(malformed!("MQTT 3.1.1 3.11.3 an UNSUBACK with a payload",))
-            }
-            (Version::V5, true) => Err(protocol!("[MQTT-3.11.3-2] an UNSUBACK without codes",)),
-            _ => unsuback.check_codes(Kind::Unsuback).map(|()| unsuback),
-        }
-    }
-
-    fn check_codes(&self, kind: Kind) -> Result<(), Invalid> {
-        self.codes
-            .iter()
-            .try_for_each(|code| reason_code(kind, *code).map(drop))
-    }
-
-    fn decode_any(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let packet_id = packet_id(reader)?;
-        let properties = properties(reader, version, Place::SUBACK)?;
-        let codes = reader.rest();
-        reader.take(codes.len())?;
-        Ok(Self {
-            packet_id,
-            properties,
-            codes,
-        })
-    }
 }

@@ -14,7 +14,7 @@ pub mod store;
 
 use core::fmt;
 
-pub(crate) use inbound::{Delivery, Handled, Incoming, Place, Span};
+pub(crate) use inbound::{Delivery, Handled, Incoming, Place, Span, reason_string};
 pub(crate) use keepalive::{Due, KeepAlive};
 pub use limits::Limits;
 
