@@ -196,6 +196,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     /// Switches [`Output::Trace`] on or off.
+    #[cfg(feature = "traces")]
     pub const fn trace(&mut self, on: bool) {
         self.traces.switch(on);
     }

@@ -306,7 +306,7 @@ impl Session {
             return Ok(());
         };
         let alias = alias.number as u16;
-        if alias > self.own_alias_maximum {
+        if cfg!(not(feature = "aliases")) || alias > self.own_alias_maximum {
             return Err(Cause::new(Code::TopicAlias)
                 .clause(clause!("[MQTT-3.3.2-9] an alias above the maximum")));
         }

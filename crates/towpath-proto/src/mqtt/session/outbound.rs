@@ -173,7 +173,7 @@ impl Session {
         wire: &mut Wire<'_>,
         aliases: &mut dyn Buffer,
     ) -> Result<(), Short> {
-        if self.limits.topic_alias_maximum == 0 {
+        if cfg!(not(feature = "aliases")) || self.limits.topic_alias_maximum == 0 {
             return wire.publish(publish, self.version, None, len);
         }
         self.write_aliased(publish, wire, aliases)
@@ -451,11 +451,14 @@ impl Session {
             return Err(Short);
         }
         let again = record.state == State::DueAgain && qos > 0;
-        let aliased = self.limits.topic_alias_maximum > 0 && record.state == State::Due;
+        let aliased = cfg!(feature = "aliases")
+            && self.limits.topic_alias_maximum > 0
+            && record.state == State::Due;
         if aliased || record.version != self.version {
             let mut publish = Publish::decode_kept(body, record.version).ok_or(Short)?;
             publish.dup = again;
-            self.write_aliased(&publish, wire, aliases)?;
+            let len = publish.encoded_len(self.version, None).ok_or(Short)?;
+            self.write_publish(&publish, len, wire, aliases)?;
         } else {
             wire.encoded(body, if again { DUP } else { 0 }, Kind::Publish)?;
         }
