@@ -80,9 +80,11 @@ impl Header {
 
 /// A remaining length of two to four bytes, and the length of the whole fixed header.
 fn long_remaining(bytes: &[u8], version: Version) -> Result<Option<(u32, u8)>, Invalid> {
-    let mut remaining = 0u32;
-    for (position, byte) in (1u8..=4).zip(bytes) {
-        remaining |= u32::from(byte & 0x7F) << (7 * (position - 1));
+    let mut remaining = 0;
+    let mut len = 1;
+    for byte in bytes.iter().take(4) {
+        remaining |= u32::from(byte & 0x7F) << (7 * (len - 1));
+        len += 1;
         if byte & 0x80 == 0 {
             // 3.1.1 does not forbid padding, and some devices send it.
             if *byte == 0 && version == Version::V5 {
@@ -90,10 +92,10 @@ fn long_remaining(bytes: &[u8], version: Version) -> Result<Option<(u32, u8)>, I
                     "[MQTT-1.5.5-1] the remaining length is longer than needed",
                 ));
             }
-            return Ok(Some((remaining, position + 1)));
+            return Ok(Some((remaining, len)));
         }
     }
-    if bytes.len() >= 4 {
+    if len > 4 {
         return Err(malformed!(
             "MQTT 5 2.1.4 the remaining length has more than four bytes",
         ));

@@ -12,8 +12,8 @@ use crate::{
     mqtt::{
         QoS, Version,
         decode::Header,
-        encode::{Body, body_framed_len, encode_body, first_byte, framed_len},
-        packet::{Kind, PacketId, Publish, Subscribe, Subscription, Unsubscribe},
+        encode::{Body, Request, body_framed_len, encode_body, first_byte, framed_len},
+        packet::{Kind, PacketId, Publish, Subscription},
         property::{Place, Properties, id, read_varint, write_varint},
         reason::ReasonCode,
         topic::{TopicFilter, TopicName},
@@ -226,7 +226,11 @@ impl Session {
         self.admit_subscriptions(list, &properties)?;
         let packet_id = self.next_id(store.bytes())?;
         self.keep_request(
-            &Subscribe::new(packet_id, list, properties),
+            &Request {
+                packet_id,
+                properties,
+                list,
+            },
             packet_id,
             store,
         )
@@ -290,7 +294,11 @@ impl Session {
         properties.check(Place::UNSUBSCRIBE)?;
         let packet_id = self.next_id(store.bytes())?;
         self.keep_request(
-            &Unsubscribe::new(packet_id, list, properties),
+            &Request {
+                packet_id,
+                properties,
+                list,
+            },
             packet_id,
             store,
         )
