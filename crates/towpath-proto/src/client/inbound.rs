@@ -392,6 +392,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     /// The event for what was found.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn event(&self, found: Found) -> Event<'_> {
         let rx = self.buffers.rx.bytes();
         match found {
@@ -432,6 +433,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         Reply::decode(header.kind, body, version).ok()
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     fn packet_event<'b>(&self, bytes: &'b [u8]) -> Event<'b> {
         let Some(reply) = self.decoded(bytes) else {
             // The same bytes were decoded a moment ago.

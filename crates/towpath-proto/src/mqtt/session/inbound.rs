@@ -124,14 +124,14 @@ impl Session {
         }
         match packet.kind {
             // An acknowledgement of something unknown has no effect; there is no answer to it either.
-            Kind::Puback => Ok(self.settle(id, reason, store, State::AwaitPuback)),
+            Kind::Puback => Ok(self.settle(id, reason, store, State::AwaitPuback.into())),
             Kind::Pubrec => self.pubrec(id, reason, wire, store),
             Kind::Pubrel => self.pubrel(id, wire, store),
             // Packet identifier not found: the server completed it earlier (MQTT 5 section 3.7.2.1).
             Kind::Pubcomp if reason == ReasonCode::PACKET_IDENTIFIER_NOT_FOUND => {
-                Ok(self.settle(id, ReasonCode::SUCCESS, store, State::AwaitPubcomp))
+                Ok(self.settle(id, ReasonCode::SUCCESS, store, State::AwaitPubcomp.into()))
             }
-            Kind::Pubcomp => Ok(self.settle(id, reason, store, State::AwaitPubcomp)),
+            Kind::Pubcomp => Ok(self.settle(id, reason, store, State::AwaitPubcomp.into())),
             Kind::Suback | Kind::Unsuback => {
                 let asked = State::AwaitRequest.into();
                 let Some(record) = self.store.find(store.bytes(), id.get(), asked) else {
@@ -178,9 +178,9 @@ impl Session {
         id: PacketId,
         reason: ReasonCode,
         store: &mut dyn Buffer,
-        states: impl Into<States>,
+        states: States,
     ) -> Handled {
-        let Some(record) = self.store.find(store.bytes(), id.get(), states.into()) else {
+        let Some(record) = self.store.find(store.bytes(), id.get(), states) else {
             return Handled::Done;
         };
         self.store.free(store.bytes_mut(), &record);
@@ -253,9 +253,8 @@ impl Session {
             return Err(EARLY.into());
         }
         let whole = header.packet_len();
-        let here = bytes
-            .get(usize::from(header.len)..whole.min(bytes.len()))
-            .unwrap_or(&[]);
+        let end = whole.min(bytes.len());
+        let here = bytes.get(usize::from(header.len)..end).unwrap_or(&[]);
         let mut reader = Reader::new(here);
         let publish = match Publish::decode_head(header.flags, &mut reader, self.version) {
             Ok(publish) => publish,
@@ -265,11 +264,10 @@ impl Session {
             }
             Err(invalid) => return Err(invalid.into()),
         };
-        let head =
-            usize::from(header.len).saturating_add(here.len().saturating_sub(reader.rest().len()));
-        let payload_at = at.saturating_add(head);
-        let topic_at = at.saturating_add(usize::from(header.len)).saturating_add(2);
+        let head = end.saturating_sub(reader.rest().len());
+        let topic_at = at.saturating_add(usize::from(header.len) + 2);
         let properties = publish.properties.body_len();
+        let properties_at = at.saturating_add(head).saturating_sub(properties);
         let mut incoming = Incoming {
             delivery: Delivery {
                 payload_len: u32::try_from(whole.saturating_sub(head)).unwrap_or(u32::MAX),
@@ -278,7 +276,7 @@ impl Session {
                 repeated: false,
             },
             topic: Place::Rx(Span::new(topic_at, publish.topic.as_bytes().len())),
-            properties: Span::new(payload_at.saturating_sub(properties), properties),
+            properties: Span::new(properties_at, properties),
             dup: publish.dup,
             retain: publish.retain,
         };
