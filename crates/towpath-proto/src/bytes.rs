@@ -80,6 +80,13 @@ impl<'a> Reader<'a> {
     pub fn u32(&mut self) -> Result<u32, Short> {
         self.array().map(u32::from_be_bytes)
     }
+
+    /// As many bytes as the two in front of them say (MQTT 5 sections 1.5.4 and 1.5.6).
+    #[inline]
+    pub(crate) fn binary(&mut self) -> Result<&'a [u8], Short> {
+        let len = self.u16()?;
+        self.take(usize::from(len))
+    }
 }
 
 /// A cursor over a slice to fill, with an optional WebSocket mask.
@@ -228,6 +235,13 @@ impl<'a> Writer<'a> {
     #[inline]
     pub fn u32(&mut self, value: u32) -> Result<(), Short> {
         self.array(value.to_be_bytes())
+    }
+
+    /// Appends `bytes` behind two bytes with their length (MQTT 5 sections 1.5.4 and 1.5.6).
+    pub(crate) fn binary(&mut self, bytes: &[u8]) -> Result<(), Short> {
+        let len = u16::try_from(bytes.len()).map_err(|_| Short)?;
+        self.u16(len)?;
+        self.put(bytes)
     }
 }
 

@@ -197,6 +197,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     /// Switches [`Output::Trace`] on or off.
+    #[cfg(feature = "traces")]
     pub const fn trace(&mut self, on: bool) {
         self.traces.switch(on);
     }
@@ -460,22 +461,18 @@ impl<B: Buffer, R: Random> Client<B, R> {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        if self.ending.is_some() {
-            if self.path.overdue(now).is_some() {
+        if self.path.is_overdue(now) {
+            if self.ending.is_some() {
                 // The farewell does not leave: the end comes without it.
                 self.path.tx = crate::path::Tx::EMPTY;
-            }
-            return;
-        }
-        if let Some(fault) = self.path.overdue(now) {
-            if self.lingering {
+            } else if self.lingering {
                 self.turn_back();
             } else {
-                self.fail(fault);
+                self.fail(self.path.overdue());
             }
             return;
         }
-        if self.session.phase != Phase::Connected {
+        if self.ending.is_some() || self.session.phase != Phase::Connected {
             return;
         }
         match self.session.keep_alive.due(now) {

@@ -166,6 +166,42 @@ impl Fault {
     }
 }
 
+/// A fault of MQTT on its way up through the calls of the core, where each step copies it: without the rung, which is
+/// the same for all, and without room for what the peer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cause {
+    pub(crate) code: Code,
+    pub(crate) number: u32,
+    pub(crate) clause: &'static str,
+}
+
+impl Cause {
+    pub(crate) const fn new(code: Code) -> Self {
+        Self::numbered(code, 0)
+    }
+
+    pub(crate) const fn numbered(code: Code, number: u32) -> Self {
+        Self {
+            code,
+            number,
+            clause: "",
+        }
+    }
+
+    pub(crate) const fn clause(mut self, clause: &'static str) -> Self {
+        self.clause = clause;
+        self
+    }
+}
+
+impl From<Cause> for Fault {
+    fn from(cause: Cause) -> Self {
+        Self::new(Rung::Mqtt, cause.code)
+            .number(cause.number)
+            .clause(cause.clause)
+    }
+}
+
 /// One line: `rung: cause (number; peer says "..."; clause). remedy [id]`.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

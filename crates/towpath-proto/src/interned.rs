@@ -229,6 +229,7 @@ impl Format for Refusal {
             Self::Full => interned!("no room in the session store or the transmit buffer"),
             Self::NoPacketId => interned!("all packet identifiers are in use"),
             Self::NotConnected => interned!("there is no connection"),
+            Self::Aliases => interned!("built without topic aliases"),
             Self::Header => {
                 interned!("a host, path or header holds characters that HTTP does not allow")
             }

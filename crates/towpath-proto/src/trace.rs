@@ -72,7 +72,7 @@ impl Name {
 }
 
 /// How many facts are kept between two polls. More of the same name in a row count as one.
-const KEPT: usize = 8;
+const KEPT: usize = if cfg!(feature = "traces") { 8 } else { 0 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
@@ -133,13 +133,14 @@ impl Traces {
         }
     }
 
+    #[cfg(feature = "traces")]
     pub(crate) const fn switch(&mut self, on: bool) {
         self.on = on;
     }
 
     #[inline]
     fn push(&mut self, at: Instant, rung: Rung, what: What, len: usize) {
-        if self.on {
+        if cfg!(feature = "traces") && self.on {
             self.keep(Kept {
                 at,
                 rung,
@@ -176,6 +177,9 @@ impl Traces {
     }
 
     pub(crate) fn take(&mut self) -> Option<Trace> {
+        if cfg!(not(feature = "traces")) {
+            return None;
+        }
         self.len = self.len.checked_sub(1)?;
         let first = self.facts.first()?.trace();
         self.facts.rotate_left(1);

@@ -5,13 +5,13 @@ use crate::{
     buffers::{Buffer, Random},
     clause,
     event::{Connected, Event, Message, Piece},
-    fault::{Code, Fault},
+    fault::{Cause, Code, Fault},
     mqtt::{
         Invalid, QoS,
-        decode::Header,
-        packet::{Kind, Packet},
+        decode::{Header, Reply},
+        packet::{Auth, Kind, Suback},
         property::Properties,
-        session::{Delivery, Handled, Incoming, Phase, Place, Settled, Span},
+        session::{Delivery, Handled, Incoming, Phase, Place, Settled, Span, reason_string},
         topic::TopicName,
     },
     path::Below,
@@ -47,6 +47,8 @@ enum Next {
     /// A packet was handled and the application need not know.
     Done,
     Found(Found),
+    /// The attempt has ended with what the packet said.
+    Ended,
 }
 
 impl<B: Buffer, R: Random> Client<B, R> {
@@ -66,47 +68,54 @@ impl<B: Buffer, R: Random> Client<B, R> {
         if let Some((qos, packet_id)) = lent.ack {
             let (session, mut wire, _, _) = self.split();
             if let Err(fault) = session.acknowledge(qos, packet_id, &mut wire) {
-                self.fail(fault);
+                self.fail(fault.into());
             }
         }
     }
 
-    /// Works off received bytes and what is due to be sent.
-    pub(super) fn advance(&mut self) -> Result<Option<Found>, Fault> {
+    /// Works off received bytes and what is due to be sent, until there is something for the application, or the attempt
+    /// ends.
+    pub(super) fn advance(&mut self) {
         while !self.paused {
-            if self.path.is_upgrading() {
-                match self.climb() {
-                    Below::Bytes => {}
-                    Below::Need => break,
-                    Below::Failed => return Ok(None),
-                }
+            if self.path.is_upgrading() && self.climb() != Below::Bytes {
+                break;
             }
             let (_, mut wire, _, _) = self.split();
             // Whatever comes may want an answer. Without room for one, reading waits until bytes have left.
             if !wire.reserve_control() {
                 break;
             }
-            match self.next()? {
-                Next::Found(found) => return Ok(Some(found)),
-                Next::Done => {}
-                Next::Need => match self.unframe() {
-                    Below::Bytes => {}
-                    Below::Need => break,
-                    Below::Failed => return Ok(None),
-                },
+            match self.next() {
+                Ok(Next::Found(found)) => {
+                    self.found = Some(found);
+                    return;
+                }
+                Ok(Next::Done) => {}
+                Ok(Next::Need) => {
+                    if self.unframe() != Below::Bytes {
+                        break;
+                    }
+                }
+                Ok(Next::Ended) => return,
+                Err(cause) => return self.fail(cause.into()),
             }
+        }
+        if self.ending.is_some() {
+            return;
         }
         let (session, mut wire, store, aliases) = self.split();
         if let Some(settled) = session.send_due(&mut wire, store, aliases) {
-            return Ok(Some(Found::Settled(settled)));
+            self.found = Some(Found::Settled(settled));
+            return;
         }
-        match self.stream_end {
-            Some(fault) if !self.paused => Err(self.path.ended_by(fault)),
-            _ => Ok(None),
+        if let Some(fault) = self.stream_end
+            && !self.paused
+        {
+            self.fail(self.path.ended_by(fault));
         }
     }
 
-    fn next(&mut self) -> Result<Next, Fault> {
+    fn next(&mut self) -> Result<Next, Cause> {
         if let Some(pieces) = self.pieces {
             return self.next_piece(pieces);
         }
@@ -120,9 +129,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let available = bytes.len();
         let whole = header.packet_len();
         if whole > self.session.own_packet_maximum() as usize {
-            return Err(Fault::new(Rung::Mqtt, Code::PacketTooLarge)
-                .number(u32::try_from(whole).unwrap_or(u32::MAX))
-                .clause(clause!("[MQTT-3.1.2-24]")));
+            return Err(too_large(Code::PacketTooLarge, whole).clause(clause!("[MQTT-3.1.2-24]")));
         }
         let framed = self.path.is_framed();
         if available < whole && self.path.rx.reserve(&mut self.buffers.rx, whole, framed) {
@@ -132,8 +139,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
             return self.next_message(&header, available);
         }
         if available < whole {
-            return Err(Fault::new(Rung::Mqtt, Code::BufferTooSmall)
-                .number(u32::try_from(whole).unwrap_or(u32::MAX)));
+            return Err(too_large(Code::BufferTooSmall, whole));
         }
         self.next_packet(&header)
     }
@@ -146,20 +152,20 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     /// The fault for bytes that can't begin a packet.
-    fn not_mqtt(&self, invalid: Invalid) -> Fault {
+    fn not_mqtt(&self, invalid: Invalid) -> Cause {
         let bytes = self.path.rx.mqtt(&self.buffers.rx);
         if self.session.phase == Phase::Connecting {
             if matches!(bytes, [0x15 | 0x16, 0x03, ..]) {
-                return Fault::new(Rung::Mqtt, Code::PeerSpeaksTls);
+                return Cause::new(Code::PeerSpeaksTls);
             }
             if bytes.starts_with(HTTP) {
-                return Fault::new(Rung::Mqtt, Code::PeerSpeaksHttp);
+                return Cause::new(Code::PeerSpeaksHttp);
             }
         }
         invalid.into()
     }
 
-    fn next_packet(&mut self, header: &Header) -> Result<Next, Fault> {
+    fn next_packet(&mut self, header: &Header) -> Result<Next, Cause> {
         let at = self.path.rx.start();
         let len = header.packet_len();
         // Field by field, because the packet borrows the receive buffer while the session works on the others.
@@ -167,7 +173,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let Some(body) = bytes.get(usize::from(header.len)..len) else {
             return Ok(Next::Need);
         };
-        let packet = Packet::decode_from_server(header, body, self.session.version)?;
+        let packet = Reply::decode(header.kind, body, self.session.version)?;
         self.traces
             .received(self.now, Rung::Mqtt, Name::packet(header.kind), len);
         let mut wire = crate::path::Wire {
@@ -178,9 +184,20 @@ impl<B: Buffer, R: Random> Client<B, R> {
             traces: &mut self.traces,
             now: self.now,
         };
-        let handled = self
+        let handled = match self
             .session
-            .packet(&packet, &mut wire, &mut self.buffers.store)?;
+            .packet(&packet, &mut wire, &mut self.buffers.store)
+        {
+            Ok(handled) => handled,
+            Err(cause) => {
+                let mut fault = Fault::from(cause);
+                if matches!(cause.code, Code::ConnectRefused | Code::ServerDisconnected) {
+                    fault = fault.detail(reason_string(&packet.properties));
+                }
+                self.fail(fault);
+                return Ok(Next::Ended);
+            }
+        };
         if header.kind == Kind::Connack {
             self.traces.reached(self.now, Rung::Mqtt);
             self.path.expect_nothing();
@@ -206,7 +223,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     /// A PUBLISH that is here as a whole, or one that never will be because the buffer is too small.
-    fn next_message(&mut self, header: &Header, available: usize) -> Result<Next, Fault> {
+    fn next_message(&mut self, header: &Header, available: usize) -> Result<Next, Cause> {
         let at = self.path.rx.start();
         let bytes = self.path.rx.mqtt(&self.buffers.rx);
         let head = self.session.publish_head(
@@ -219,8 +236,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         let Some((incoming, head_len)) = head else {
             let framed = self.path.is_framed();
             if self.path.rx.is_full_of_mqtt(&self.buffers.rx, framed) {
-                let len = u32::try_from(header.packet_len()).unwrap_or(u32::MAX);
-                return Err(Fault::new(Rung::Mqtt, Code::BufferTooSmall).number(len));
+                return Err(too_large(Code::BufferTooSmall, header.packet_len()));
             }
             return Ok(Next::Need);
         };
@@ -275,7 +291,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
         Next::Found(Found::Message(incoming, payload))
     }
 
-    fn next_piece(&mut self, pieces: Pieces) -> Result<Next, Fault> {
+    fn next_piece(&mut self, pieces: Pieces) -> Result<Next, Cause> {
         let Pieces { delivery, offset } = pieces;
         let left = delivery.payload_len.saturating_sub(offset) as usize;
         let here = self.path.rx.mqtt(&self.buffers.rx).len().min(left);
@@ -306,6 +322,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     /// The event for what was found.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn event(&self, found: Found) -> Event<'_> {
         let rx = self.buffers.rx.bytes();
         match found {
@@ -339,24 +356,45 @@ impl<B: Buffer, R: Random> Client<B, R> {
     }
 
     /// A packet that was taken in already.
-    fn decoded<'b>(&self, bytes: &'b [u8]) -> Option<Packet<'b>> {
-        let header = Header::decode(bytes, self.session.version).ok()??;
+    fn decoded<'b>(&self, bytes: &'b [u8]) -> Option<Reply<'b>> {
+        let version = self.session.version;
+        let header = Header::decode(bytes, version).ok()??;
         let body = bytes.get(usize::from(header.len)..)?;
-        Packet::decode_from_server(&header, body, self.session.version).ok()
+        Reply::decode(header.kind, body, version).ok()
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     fn packet_event<'b>(&self, bytes: &'b [u8]) -> Event<'b> {
-        match self.decoded(bytes) {
-            Some(Packet::Connack(connack)) => Event::Connected(Connected {
-                session_present: connack.session_present,
+        let Some(reply) = self.decoded(bytes) else {
+            // The same bytes were decoded a moment ago.
+            return Event::Disconnected;
+        };
+        let Reply {
+            packet_id,
+            reason,
+            properties,
+            codes,
+            ..
+        } = reply;
+        let suback = Suback {
+            packet_id,
+            properties,
+            codes,
+        };
+        match reply.kind {
+            Kind::Connack => Event::Connected(Connected {
+                session_present: reply.session_present,
                 limits: self.session.limits,
-                properties: connack.properties,
+                properties,
             }),
-            Some(Packet::Suback(suback)) => Event::Subscribed(suback),
-            Some(Packet::Unsuback(unsuback)) => Event::Unsubscribed(unsuback),
-            Some(Packet::Auth(auth)) => Event::Auth(auth),
-            // The same bytes were decoded a moment ago as one of the above.
-            _ => Event::Failed(Fault::new(Rung::Mqtt, Code::ProtocolError)),
+            Kind::Suback => Event::Subscribed(suback),
+            Kind::Unsuback => Event::Unsubscribed(suback),
+            // No other packet is an event.
+            _ => Event::Auth(Auth { reason, properties }),
         }
     }
+}
+
+fn too_large(code: Code, len: usize) -> Cause {
+    Cause::numbered(code, u32::try_from(len).unwrap_or(u32::MAX))
 }

@@ -50,7 +50,8 @@ pub enum Ready {
 /// What a driver has to do, before it is put as [`Output`] or as [`Ready`].
 enum Turn {
     Transmit,
-    Found(Found),
+    /// What `Client::found` holds.
+    Event,
     Trace(Trace),
     Wait,
 }
@@ -60,7 +61,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
     pub fn poll_output(&mut self, now: Instant) -> Output<'_> {
         match self.turn(now) {
             Turn::Transmit => Output::Transmit(self.sendable()),
-            Turn::Found(found) => Output::Event(self.hand_out(found)),
+            Turn::Event => {
+                let found = self.found.take().unwrap_or(Found::End);
+                Output::Event(self.hand_out(found))
+            }
             Turn::Trace(trace) => Output::Trace(trace),
             Turn::Wait => {
                 let (until, reason) = self.waiting();
@@ -74,10 +78,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     pub fn poll(&mut self, now: Instant) -> Ready {
         match self.turn(now) {
             Turn::Transmit => Ready::Transmit,
-            Turn::Found(found) => {
-                self.found = Some(found);
-                Ready::Event
-            }
+            Turn::Event => Ready::Event,
             Turn::Trace(trace) => Ready::Trace(trace),
             Turn::Wait => {
                 let (until, reason) = self.waiting();
@@ -90,33 +91,28 @@ impl<B: Buffer, R: Random> Client<B, R> {
     fn turn(&mut self, now: Instant) -> Turn {
         self.now = now;
         self.let_go();
-        if let Some(trace) = self.traces.take() {
-            return Turn::Trace(trace);
-        }
-        if let Some(found) = self.found.take() {
-            return Turn::Found(found);
-        }
-        if self.ending.is_none() {
-            match self.advance() {
-                Ok(Some(found)) => {
-                    if let Some(trace) = self.traces.take() {
-                        self.found = Some(found);
-                        return Turn::Trace(trace);
-                    }
-                    return Turn::Found(found);
-                }
-                Ok(None) => {}
-                Err(fault) => self.fail(fault),
-            }
+        let mut advanced = self.ending.is_some();
+        loop {
             if let Some(trace) = self.traces.take() {
                 return Turn::Trace(trace);
             }
+            if self.found.is_some() {
+                return Turn::Event;
+            }
+            if advanced {
+                break;
+            }
+            self.advance();
+            advanced = true;
         }
         if self.path.tx.has_sendable() && !self.is_over() {
             return Turn::Transmit;
         }
         match self.ending {
-            Some(Ending::Failing(_) | Ending::Disconnecting) => Turn::Found(Found::End),
+            Some(Ending::Failing(_) | Ending::Disconnecting) => {
+                self.found = Some(Found::End);
+                Turn::Event
+            }
             _ => Turn::Wait,
         }
     }

@@ -1,21 +1,21 @@
 //! Bytes to packets, both versions, with the clause beside each check.
 
 mod connect;
+mod reply;
+
+pub(crate) use reply::Reply;
 
 use super::{
     Invalid, QoS, Version,
     packet::{
-        Ack, Auth, Connack, Connect, Disconnect, Kind, List, Packet, PacketId, Publish, Suback,
-        Subscribe, Subscription, Unsubscribe, decode_filter,
+        Connect, Kind, List, Packet, PacketId, Publish, Subscribe, Subscription, Unsubscribe,
+        decode_filter,
     },
-    property::{Place, Properties, Property},
+    property::{Place, Properties, id},
     reason::ReasonCode,
     topic::{TopicName, check_utf8},
 };
-use crate::{
-    bytes::{Reader, Short},
-    malformed, protocol,
-};
+use crate::{bytes::Reader, malformed, protocol};
 
 /// The fixed header of a packet (MQTT 5 section 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +80,11 @@ impl Header {
 
 /// A remaining length of two to four bytes, and the length of the whole fixed header.
 fn long_remaining(bytes: &[u8], version: Version) -> Result<Option<(u32, u8)>, Invalid> {
-    let mut remaining = 0u32;
-    for (position, byte) in (1u8..=4).zip(bytes) {
-        remaining |= u32::from(byte & 0x7F) << (7 * (position - 1));
+    let mut remaining = 0;
+    let mut len = 1;
+    for byte in bytes.iter().take(4) {
+        remaining |= u32::from(byte & 0x7F) << (7 * (len - 1));
+        len += 1;
         if byte & 0x80 == 0 {
             // 3.1.1 does not forbid padding, and some devices send it.
             if *byte == 0 && version == Version::V5 {
@@ -90,10 +92,10 @@ fn long_remaining(bytes: &[u8], version: Version) -> Result<Option<(u32, u8)>, I
                     "[MQTT-1.5.5-1] the remaining length is longer than needed",
                 ));
             }
-            return Ok(Some((remaining, position + 1)));
+            return Ok(Some((remaining, len)));
         }
     }
-    if bytes.len() >= 4 {
+    if len > 4 {
         return Err(malformed!(
             "MQTT 5 2.1.4 the remaining length has more than four bytes",
         ));
@@ -166,24 +168,10 @@ impl<'a> Packet<'a> {
             return Publish::decode_body(header.flags, body, version).map(Packet::Publish);
         }
         let mut reader = Reader::new(body);
-        let packet = match decode_clients(header.kind, &mut reader, version) {
-            Some(packet) => packet?,
-            None => decode_servers(header.kind, &mut reader, version)?,
+        let Some(packet) = decode_clients(header.kind, &mut reader, version) else {
+            return Reply::decode(header.kind, body, version).map(Packet::from);
         };
-        at_end(&reader)?;
-        Ok(packet)
-    }
-
-    /// The same for a packet other than PUBLISH that a server may send. A client goes by this, so that a device does
-    /// not hold what only servers receive.
-    #[inline(never)]
-    pub(crate) fn decode_from_server(
-        header: &Header,
-        body: &'a [u8],
-        version: Version,
-    ) -> Result<Self, Invalid> {
-        let mut reader = Reader::new(body);
-        let packet = decode_servers(header.kind, &mut reader, version)?;
+        let packet = packet?;
         at_end(&reader)?;
         Ok(packet)
     }
@@ -214,36 +202,6 @@ fn decode_clients<'a>(
     })
 }
 
-fn decode_servers<'a>(
-    kind: Kind,
-    reader: &mut Reader<'a>,
-    version: Version,
-) -> Result<Packet<'a>, Invalid> {
-    Ok(match kind {
-        Kind::Connack => Packet::Connack(Connack::decode(reader, version)?),
-        Kind::Puback => Packet::Puback(Ack::decode(kind, reader, version)?),
-        Kind::Pubrec => Packet::Pubrec(Ack::decode(kind, reader, version)?),
-        Kind::Pubrel => Packet::Pubrel(Ack::decode(kind, reader, version)?),
-        Kind::Pubcomp => Packet::Pubcomp(Ack::decode(kind, reader, version)?),
-        Kind::Suback => Packet::Suback(Suback::decode(reader, version)?),
-        Kind::Unsuback => Packet::Unsuback(Suback::decode_unsuback(reader, version)?),
-        Kind::Pingresp => Packet::Pingresp,
-        Kind::Disconnect => {
-            let (reason, properties) = decode_reason(kind, reader, version, Place::DISCONNECT)?;
-            Packet::Disconnect(Disconnect { reason, properties })
-        }
-        Kind::Auth => {
-            let (reason, properties) = decode_reason(kind, reader, version, Place::AUTH)?;
-            let auth = Auth { reason, properties };
-            auth.check()?;
-            Packet::Auth(auth)
-        }
-        Kind::Connect | Kind::Publish | Kind::Subscribe | Kind::Unsubscribe | Kind::Pingreq => {
-            return Err(protocol!("MQTT 5 2.1.2 a packet that only clients send"));
-        }
-    })
-}
-
 /// A reason code of `kind`.
 #[inline]
 fn reason_code(kind: Kind, code: u8) -> Result<ReasonCode, Invalid> {
@@ -270,14 +228,8 @@ const fn unknown_reason(kind: Kind) -> Invalid {
     }
 }
 
-#[inline]
-fn binary<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Short> {
-    let len = reader.u16()?;
-    reader.take(usize::from(len))
-}
-
 fn text<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Invalid> {
-    let bytes = binary(reader)?;
+    let bytes = reader.binary()?;
     check_utf8(bytes)?;
     core::str::from_utf8(bytes)
         .map_err(|_| malformed!("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))
@@ -324,7 +276,7 @@ impl<'a> Publish<'a> {
         if dup && qos == QoS::AtMostOnce {
             return Err(malformed!("[MQTT-3.3.1-2] DUP on QoS 0"));
         }
-        let topic = TopicName::from_wire(binary(reader)?)?;
+        let topic = TopicName::from_wire(reader.binary()?)?;
         // [MQTT-2.2.1-2]: with QoS 0 there is none.
         let packet_id = if qos == QoS::AtMostOnce {
             None
@@ -350,10 +302,7 @@ impl<'a> Publish<'a> {
 /// MQTT 5 section 3.3.2.1: without a topic name there has to be a topic alias.
 #[cold]
 fn check_alias(properties: &Properties<'_>) -> Result<(), Invalid> {
-    if properties
-        .iter()
-        .any(|property| matches!(property, Property::TopicAlias(_)))
-    {
+    if properties.raw(id::TopicAlias).is_some() {
         Ok(())
     } else {
         Err(protocol!(
@@ -369,37 +318,6 @@ impl<'a> Publish<'a> {
         let body = packet.get(usize::from(header.len)..)?;
         Self::decode_body(header.flags, body, version).ok()
     }
-}
-
-impl<'a> Ack<'a> {
-    #[inline]
-    fn decode(kind: Kind, reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let packet_id = packet_id(reader)?;
-        let (reason, properties) = decode_reason(kind, reader, version, Place::ACK)?;
-        Ok(Self {
-            packet_id,
-            reason,
-            properties,
-        })
-    }
-}
-
-/// An optional reason code and optional properties at the end (MQTT 5 sections 3.4.2, 3.14.2 and 3.15.2).
-#[inline]
-fn decode_reason<'a>(
-    kind: Kind,
-    reader: &mut Reader<'a>,
-    version: Version,
-    place: Place,
-) -> Result<(ReasonCode, Properties<'a>), Invalid> {
-    if reader.is_empty() || version == Version::V311 {
-        return Ok((ReasonCode::SUCCESS, Properties::NONE));
-    }
-    let reason = reason_code(kind, reader.u8()?)?;
-    if reader.is_empty() {
-        return Ok((reason, Properties::NONE));
-    }
-    Ok((reason, Properties::decode(reader, place)?))
 }
 
 impl<'a> Subscribe<'a> {
@@ -450,50 +368,4 @@ fn take_list<'a>(
         entry(reader)?;
     }
     Ok(wire)
-}
-
-impl<'a> Suback<'a> {
-    fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let suback = Self::decode_any(reader, version)?;
-        if suback.codes.is_empty() {
-            return Err(protocol!("[MQTT-3.9.3-2] a SUBACK without codes"));
-        }
-        if version == Version::V5 {
-            suback.check_codes(Kind::Suback)?;
-        } else if !suback.codes.iter().all(|code| matches!(code, 0..=2 | 0x80)) {
-            return Err(malformed!(
-                "MQTT 3.1.1 [MQTT-3.9.3-2] a reserved SUBACK return code",
-            ));
-        }
-        Ok(suback)
-    }
-
-    fn decode_unsuback(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let unsuback = Self::decode_any(reader, version)?;
-        match (version, unsuback.codes.is_empty()) {
-            (Version::V311, false) => {
-                Err(malformed!("MQTT 3.1.1 3.11.3 an UNSUBACK with a payload",))
-            }
-            (Version::V5, true) => Err(protocol!("[MQTT-3.11.3-2] an UNSUBACK without codes",)),
-            _ => unsuback.check_codes(Kind::Unsuback).map(|()| unsuback),
-        }
-    }
-
-    fn check_codes(&self, kind: Kind) -> Result<(), Invalid> {
-        self.codes
-            .iter()
-            .try_for_each(|code| reason_code(kind, *code).map(drop))
-    }
-
-    fn decode_any(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let packet_id = packet_id(reader)?;
-        let properties = properties(reader, version, Place::SUBACK)?;
-        let codes = reader.rest();
-        reader.take(codes.len())?;
-        Ok(Self {
-            packet_id,
-            properties,
-            codes,
-        })
-    }
 }

@@ -3,11 +3,12 @@
 use super::{
     Version,
     packet::{
-        Ack, Auth, Connack, Connect, Disconnect, Kind, Packet, Publish, Suback, Subscribe,
-        Unsubscribe,
+        Ack, Auth, Connack, Connect, Disconnect, Kind, Packet, PacketId, Publish, Suback,
+        Subscribe, Subscription, Unsubscribe,
     },
-    property::{Properties, Property, VARINT_MAX, put_binary, varint_len, write_varint},
+    property::{Properties, VARINT_MAX, varint_len, write_varint},
     reason::ReasonCode,
+    topic::TopicFilter,
 };
 use crate::bytes::{Short, Writer, copy};
 
@@ -149,31 +150,46 @@ impl Body for Connect<'_> {
     }
 }
 
-impl Body for Subscribe<'_> {
+/// SUBSCRIBE or UNSUBSCRIBE by a client: what it asks for lies in a slice, never in received bytes.
+pub(crate) struct Request<'a, T> {
+    pub(crate) packet_id: PacketId,
+    pub(crate) properties: Properties<'a>,
+    pub(crate) list: &'a [T],
+}
+
+impl Body for Request<'_, Subscription<'_>> {
     fn kind(&self) -> Kind {
         Kind::Subscribe
     }
 
     fn body_len(&self, version: Version) -> usize {
-        Subscribe::body_len(self, version)
+        request_len(self.list.iter().map(entry_len), &self.properties, version)
     }
 
     fn encode_body(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
-        self.encode(version, writer)
+        put_start(self.packet_id, &self.properties, version, writer)?;
+        self.list
+            .iter()
+            .try_for_each(|subscription| put_entry(subscription, version, writer))
     }
 }
 
-impl Body for Unsubscribe<'_> {
+impl Body for Request<'_, TopicFilter<'_>> {
     fn kind(&self) -> Kind {
         Kind::Unsubscribe
     }
 
     fn body_len(&self, version: Version) -> usize {
-        Unsubscribe::body_len(self, version)
+        let list = self.list.iter();
+        let list = list.map(|filter| filter.as_str().len().saturating_add(2));
+        request_len(list, &self.properties, version)
     }
 
     fn encode_body(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
-        self.encode(version, writer)
+        put_start(self.packet_id, &self.properties, version, writer)?;
+        self.list
+            .iter()
+            .try_for_each(|filter| writer.binary(filter.as_str().as_bytes()))
     }
 }
 
@@ -222,22 +238,22 @@ impl Connect<'_> {
     }
 
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        put_binary(writer, b"MQTT")?;
+        writer.binary(b"MQTT")?;
         writer.u8(self.version.level())?;
         writer.u8(self.connect_flags())?;
         writer.u16(self.keep_alive)?;
         put_properties(&self.properties, self.version, writer)?;
-        put_binary(writer, self.client_id.as_bytes())?;
+        writer.binary(self.client_id.as_bytes())?;
         if let Some(will) = &self.will {
             put_properties(&will.properties, self.version, writer)?;
-            put_binary(writer, will.topic.as_bytes())?;
-            put_binary(writer, will.payload)?;
+            writer.binary(will.topic.as_bytes())?;
+            writer.binary(will.payload)?;
         }
         if let Some(name) = self.user_name {
-            put_binary(writer, name.as_bytes())?;
+            writer.binary(name.as_bytes())?;
         }
         if let Some(password) = self.password {
-            put_binary(writer, password)?;
+            writer.binary(password)?;
         }
         Ok(())
     }
@@ -372,8 +388,7 @@ impl Publish<'_> {
 
     #[inline(never)]
     fn encode_properties(&self, alias: Option<u16>, room: &mut [u8]) -> Result<(), Short> {
-        self.properties
-            .encode(&mut Writer::new(room), alias.map(Property::TopicAlias))
+        self.properties.encode(&mut Writer::new(room), alias)
     }
 
     const fn first_byte(&self) -> u8 {
@@ -441,43 +456,70 @@ fn encode_reason(
 
 impl Subscribe<'_> {
     fn body_len(&self, version: Version) -> usize {
-        let list = self.iter().fold(0usize, |sum, s| {
-            sum.saturating_add(s.filter.as_str().len())
-                .saturating_add(3)
-        });
-        list.saturating_add(2)
-            .saturating_add(properties_len(&self.properties, version))
+        request_len(
+            self.iter().map(|s| entry_len(&s)),
+            &self.properties,
+            version,
+        )
     }
 
     fn encode(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
-        writer.u16(self.packet_id.get())?;
-        put_properties(&self.properties, version, writer)?;
-        self.iter().try_for_each(|s| {
-            put_binary(writer, s.filter.as_str().as_bytes())?;
-            writer.u8(if version == Version::V5 {
-                s.options()
-            } else {
-                s.qos as u8
-            })
-        })
+        put_start(self.packet_id, &self.properties, version, writer)?;
+        self.iter()
+            .try_for_each(|subscription| put_entry(&subscription, version, writer))
     }
 }
 
 impl Unsubscribe<'_> {
     fn body_len(&self, version: Version) -> usize {
-        let list = self.iter().fold(0usize, |sum, f| {
-            sum.saturating_add(f.as_str().len()).saturating_add(2)
-        });
-        list.saturating_add(2)
-            .saturating_add(properties_len(&self.properties, version))
+        let list = self
+            .iter()
+            .map(|filter| filter.as_str().len().saturating_add(2));
+        request_len(list, &self.properties, version)
     }
 
     fn encode(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), Short> {
-        writer.u16(self.packet_id.get())?;
-        put_properties(&self.properties, version, writer)?;
+        put_start(self.packet_id, &self.properties, version, writer)?;
         self.iter()
-            .try_for_each(|filter| put_binary(writer, filter.as_str().as_bytes()))
+            .try_for_each(|filter| writer.binary(filter.as_str().as_bytes()))
     }
+}
+
+fn request_len(
+    entries: impl Iterator<Item = usize>,
+    properties: &Properties<'_>,
+    version: Version,
+) -> usize {
+    entries
+        .fold(2, usize::saturating_add)
+        .saturating_add(properties_len(properties, version))
+}
+
+fn put_start(
+    packet_id: PacketId,
+    properties: &Properties<'_>,
+    version: Version,
+    writer: &mut Writer<'_>,
+) -> Result<(), Short> {
+    writer.u16(packet_id.get())?;
+    put_properties(properties, version, writer)
+}
+
+fn entry_len(subscription: &Subscription<'_>) -> usize {
+    subscription.filter.as_str().len().saturating_add(3)
+}
+
+fn put_entry(
+    subscription: &Subscription<'_>,
+    version: Version,
+    writer: &mut Writer<'_>,
+) -> Result<(), Short> {
+    writer.binary(subscription.filter.as_str().as_bytes())?;
+    writer.u8(if version == Version::V5 {
+        subscription.options()
+    } else {
+        subscription.qos as u8
+    })
 }
 
 fn suback_len(p: &Suback<'_>, version: Version) -> usize {

@@ -490,21 +490,6 @@ pub struct Auth<'a> {
     pub properties: Properties<'a>,
 }
 
-impl Auth<'_> {
-    /// Checks what the properties have to say for the reason code.
-    ///
-    /// # Errors
-    /// The clause that is broken.
-    pub(crate) fn check(&self) -> Result<(), Invalid> {
-        // MQTT 5 section 3.15.2.1: success without properties is an empty packet. Section 3.15.2.2.2: anything else
-        // names the method, which the list itself checks when it is not empty.
-        if self.properties.is_empty() && self.reason != ReasonCode::SUCCESS {
-            return Err(protocol!(NO_METHOD));
-        }
-        Ok(())
-    }
-}
-
 /// An AUTH that does not say by which method.
 pub(crate) const NO_METHOD: &str =
     "[MQTT-4.12.0-5], MQTT 5 3.15.2.2.2 AUTH without authentication method";

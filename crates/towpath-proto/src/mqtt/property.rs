@@ -1,6 +1,14 @@
 //! MQTT 5 properties: typed, read lazily from the wire (MQTT 5 section 2.2.2).
 
-use super::{Invalid, packet::NO_METHOD, topic};
+mod raw;
+mod varint;
+
+pub(crate) use raw::Raw;
+use raw::{Entry, Shape};
+pub use varint::{VARINT_MAX, varint_len};
+pub(crate) use varint::{read_varint, write_varint};
+
+use super::{Invalid, packet::NO_METHOD};
 use crate::{
     bytes::{Reader, Short, Writer},
     malformed, protocol,
@@ -12,25 +20,25 @@ pub struct Place(u16);
 
 impl Place {
     /// CONNECT.
-    pub const CONNECT: Self = Self(1 << 1);
+    pub const CONNECT: Self = Self(1 << 0);
     /// CONNACK.
-    pub const CONNACK: Self = Self(1 << 2);
+    pub const CONNACK: Self = Self(1 << 1);
     /// PUBLISH.
-    pub const PUBLISH: Self = Self(1 << 3);
+    pub const PUBLISH: Self = Self(1 << 2);
     /// PUBACK, PUBREC, PUBREL and PUBCOMP.
-    pub const ACK: Self = Self(1 << 4);
+    pub const ACK: Self = Self(1 << 3);
     /// SUBSCRIBE.
-    pub const SUBSCRIBE: Self = Self(1 << 8);
+    pub const SUBSCRIBE: Self = Self(1 << 4);
     /// SUBACK and UNSUBACK.
-    pub const SUBACK: Self = Self(1 << 9);
+    pub const SUBACK: Self = Self(1 << 5);
     /// UNSUBSCRIBE.
-    pub const UNSUBSCRIBE: Self = Self(1 << 10);
+    pub const UNSUBSCRIBE: Self = Self(1 << 6);
     /// DISCONNECT.
-    pub const DISCONNECT: Self = Self(1 << 14);
+    pub const DISCONNECT: Self = Self(1 << 7);
     /// AUTH.
-    pub const AUTH: Self = Self(1 << 15);
+    pub const AUTH: Self = Self(1 << 8);
     /// The will properties of CONNECT.
-    pub const WILL: Self = Self(1);
+    pub const WILL: Self = Self(1 << 9);
 
     const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -41,316 +49,169 @@ impl Place {
     }
 }
 
-/// How a property's value lies on the wire.
+/// How the values of a Rust type lie on the wire.
 trait Value<'a>: Sized {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid>;
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short>;
-    fn len(&self) -> usize;
-    /// Checks what reading from the wire makes sure of, for a value that the caller made.
-    fn check(&self) -> Result<(), Invalid> {
-        Ok(())
-    }
+    const SHAPE: Shape;
+    fn of(raw: &Raw<'a>) -> Self;
+    fn parts(self) -> Parts<'a>;
 }
 
-impl<'a> Value<'a> for u8 {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        Ok(reader.u8()?)
-    }
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        writer.u8(*self)
-    }
-    fn len(&self) -> usize {
-        1
-    }
+/// A number, or one or two strings.
+type Parts<'a> = (u32, &'a [u8], &'a [u8]);
+
+macro_rules! numbers {
+    ($( $kind:ty, $shape:ident; )*) => { $(
+        impl<'a> Value<'a> for $kind {
+            const SHAPE: Shape = Shape::$shape;
+            fn of(raw: &Raw<'a>) -> Self {
+                raw.number as Self
+            }
+            fn parts(self) -> Parts<'a> {
+                (self.into(), &[], &[])
+            }
+        }
+    )* };
 }
 
-impl<'a> Value<'a> for u16 {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        Ok(reader.u16()?)
-    }
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        writer.u16(*self)
-    }
-    fn len(&self) -> usize {
-        2
-    }
-}
-
-impl<'a> Value<'a> for u32 {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        Ok(reader.u32()?)
-    }
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        writer.u32(*self)
-    }
-    fn len(&self) -> usize {
-        4
-    }
-}
+numbers! { u8, Byte; u16, Two; u32, Four; }
 
 /// A number of one to four bytes (MQTT 5 section 1.5.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VarInt(pub u32);
 
 impl<'a> Value<'a> for VarInt {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        read_varint(reader).map(VarInt)
+    const SHAPE: Shape = Shape::VarInt;
+    fn of(raw: &Raw<'a>) -> Self {
+        Self(raw.number)
     }
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        write_varint(writer, self.0)
-    }
-    fn len(&self) -> usize {
-        varint_len(self.0)
-    }
-    fn check(&self) -> Result<(), Invalid> {
-        if self.0 <= VARINT_MAX {
-            Ok(())
-        } else {
-            Err(malformed!(
-                "MQTT 5 1.5.5 a number above 268,435,455 has no encoding",
-            ))
-        }
+    fn parts(self) -> Parts<'a> {
+        (self.0, &[], &[])
     }
 }
 
 impl<'a> Value<'a> for &'a [u8] {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        let len = reader.u16()?;
-        Ok(reader.take(usize::from(len))?)
+    const SHAPE: Shape = Shape::Binary;
+    fn of(raw: &Raw<'a>) -> Self {
+        raw.bytes
     }
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        put_binary(writer, self)
-    }
-    fn len(&self) -> usize {
-        (**self).len().saturating_add(2)
-    }
-    fn check(&self) -> Result<(), Invalid> {
-        if (**self).len() <= usize::from(u16::MAX) {
-            Ok(())
-        } else {
-            Err(malformed!(
-                "MQTT 5 1.5.4, 1.5.6 a field is longer than 65,535 bytes",
-            ))
-        }
+    fn parts(self) -> Parts<'a> {
+        (0, self, &[])
     }
 }
 
+/// Text that was checked when it was read; looking again is the price of `&str` without `unsafe`.
+fn text(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or("")
+}
+
 impl<'a> Value<'a> for &'a str {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        let bytes = <&[u8]>::decode(reader)?;
-        topic::check_utf8(bytes)?;
-        core::str::from_utf8(bytes)
-            .map_err(|_| malformed!("[MQTT-1.5.4-1] a string is not well-formed UTF-8"))
+    const SHAPE: Shape = Shape::Text;
+    fn of(raw: &Raw<'a>) -> Self {
+        text(raw.bytes)
     }
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        put_binary(writer, self.as_bytes())
-    }
-    fn len(&self) -> usize {
-        (**self).len().saturating_add(2)
-    }
-    fn check(&self) -> Result<(), Invalid> {
-        Value::check(&self.as_bytes())?;
-        topic::check_utf8(self.as_bytes())
+    fn parts(self) -> Parts<'a> {
+        (0, self.as_bytes(), &[])
     }
 }
 
 impl<'a> Value<'a> for (&'a str, &'a str) {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        Ok((<&str>::decode(reader)?, <&str>::decode(reader)?))
+    const SHAPE: Shape = Shape::Pair;
+    fn of(raw: &Raw<'a>) -> Self {
+        (text(raw.bytes), text(raw.second))
     }
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-        self.0.encode(writer)?;
-        self.1.encode(writer)
+    fn parts(self) -> Parts<'a> {
+        (0, self.0.as_bytes(), self.1.as_bytes())
     }
-    fn len(&self) -> usize {
-        Value::len(&self.0).saturating_add(Value::len(&self.1))
-    }
-    fn check(&self) -> Result<(), Invalid> {
-        Value::check(&self.0)?;
-        Value::check(&self.1)
-    }
-}
-
-/// Writes a length-prefixed byte string (MQTT 5 sections 1.5.4 and 1.5.6).
-pub(crate) fn put_binary(writer: &mut Writer<'_>, bytes: &[u8]) -> Result<(), Short> {
-    let len = u16::try_from(bytes.len()).map_err(|_| Short)?;
-    writer.u16(len)?;
-    writer.put(bytes)
-}
-
-/// The bytes that `value` takes as a variable byte integer.
-#[must_use]
-pub const fn varint_len(value: u32) -> usize {
-    match value {
-        0..=0x7F => 1,
-        0x80..=0x3FFF => 2,
-        0x4000..=0x1F_FFFF => 3,
-        _ => 4,
-    }
-}
-
-/// The largest variable byte integer, 268,435,455.
-pub const VARINT_MAX: u32 = 0x0FFF_FFFF;
-
-pub(crate) fn write_varint(writer: &mut Writer<'_>, value: u32) -> Result<(), Short> {
-    if value > VARINT_MAX {
-        return Err(Short);
-    }
-    let mut rest = value;
-    loop {
-        let byte = (rest & 0x7F) as u8;
-        rest >>= 7;
-        if rest == 0 {
-            return writer.u8(byte);
-        }
-        writer.u8(byte | 0x80)?;
-    }
-}
-
-/// Reads a variable byte integer in its shortest form ([MQTT-1.5.5-1]).
-pub(crate) fn read_varint(reader: &mut Reader<'_>) -> Result<u32, Invalid> {
-    let mut value = 0u32;
-    for shift in [0, 7, 14, 21] {
-        let byte = reader.u8()?;
-        value |= u32::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            if byte == 0 && shift > 0 {
-                return Err(malformed!(
-                    "[MQTT-1.5.5-1] a variable byte integer is longer than needed",
-                ));
-            }
-            return Ok(value);
-        }
-    }
-    Err(malformed!(
-        "MQTT 5 1.5.5 a variable byte integer has more than four bytes",
-    ))
 }
 
 macro_rules! properties {
-    ($( $id:literal $name:ident($kind:ty) in $($place:ident)|+ , $doc:literal; )*) => {
+    ($( $kind:ty { $( $id:literal $name:ident in $($place:ident)|+ , $doc:literal; )* } )*) => {
         /// One property. Times are in seconds, sizes in bytes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
-        pub enum Property<'a> { $( #[doc = $doc] $name($kind), )* }
+        pub enum Property<'a> { $( $( #[doc = $doc] $name($kind), )* )* }
 
         impl<'a> Property<'a> {
+            const ENTRIES: [Entry; 0x2B] = {
+                let mut entries = [Entry::NONE; 0x2B];
+                $( $( entries[$id] = Entry::new(
+                    Place(0)$(.or(Place::$place))+,
+                    <$kind as Value<'a>>::SHAPE,
+                ); )* )*
+                entries
+            };
+
             /// The identifier on the wire (MQTT 5 section 2.2.2.2).
+            // By itself, or a device's compiler builds it into each match of the values, at twice the size.
             #[must_use]
+            #[cfg_attr(target_os = "none", inline(never))]
             pub const fn id(&self) -> u8 {
-                match self { $( Self::$name(_) => $id, )* }
+                match self { $( $( Self::$name(_) => $id, )* )* }
             }
 
-            const fn places(&self) -> Place {
-                match self { $( Self::$name(_) => Place(0)$(.or(Place::$place))+, )* }
+            /// What `raw` says, `None` if its identifier is unknown.
+            fn of(raw: &Raw<'a>) -> Option<Self> {
+                Some(match raw.id {
+                    $( $( $id => Self::$name(Value::of(raw)), )* )*
+                    _ => return None,
+                })
             }
 
-            fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-                match read_varint(reader)? {
-                    $( $id => Ok(Self::$name(<$kind>::decode(reader)?)), )*
-                    _ => Err(malformed!("MQTT 5 2.2.2.2 an unknown property")),
-                }
+            fn parts(&self) -> Parts<'a> {
+                match *self { $( $( Self::$name(value) )|* => value.parts(), )* }
             }
+        }
 
-            fn encode(&self, writer: &mut Writer<'_>) -> Result<(), Short> {
-                writer.u8(self.id())?;
-                match self { $( Self::$name(value) => value.encode(writer), )* }
-            }
-
-            pub(crate) fn len(&self) -> usize {
-                let value = match self { $( Self::$name(value) => Value::len(value), )* };
-                value.saturating_add(1)
-            }
-
-            fn check_encodable(&self) -> Result<(), Invalid> {
-                match self { $( Self::$name(value) => Value::check(value), )* }
-            }
+        /// The identifiers on the wire (MQTT 5 section 2.2.2.2).
+        #[expect(non_upper_case_globals, reason = "the names are those of the properties")]
+        #[allow(dead_code, reason = "not each is asked for")]
+        pub(crate) mod id {
+            $( $( pub(crate) const $name: u8 = $id; )* )*
         }
     };
 }
 
 properties! {
-    0x01 PayloadFormatIndicator(u8) in PUBLISH|WILL, "0: bytes, 1: UTF-8 text.";
-    0x02 MessageExpiryInterval(u32) in PUBLISH|WILL, "Seconds until the message is worthless.";
-    0x03 ContentType(&'a str) in PUBLISH|WILL, "The MIME type of the payload.";
-    0x08 ResponseTopic(&'a str) in PUBLISH|WILL, "The topic for an answer.";
-    0x09 CorrelationData(&'a [u8]) in PUBLISH|WILL, "What ties an answer to its request.";
-    0x0B SubscriptionIdentifier(VarInt) in PUBLISH|SUBSCRIBE, "The number that the subscriber gave to the subscription.";
-    0x11 SessionExpiryInterval(u32) in CONNECT|CONNACK|DISCONNECT, "Seconds that the session outlives the connection; 0xFFFFFFFF: for ever.";
-    0x12 AssignedClientIdentifier(&'a str) in CONNACK, "The client identifier that the server made up.";
-    0x13 ServerKeepAlive(u16) in CONNACK, "The keep alive that the server wants, seconds.";
-    0x15 AuthenticationMethod(&'a str) in CONNECT|CONNACK|AUTH, "The method of enhanced authentication.";
-    0x16 AuthenticationData(&'a [u8]) in CONNECT|CONNACK|AUTH, "The data of enhanced authentication.";
-    0x17 RequestProblemInformation(u8) in CONNECT, "Whether reason strings are welcome.";
-    0x18 WillDelayInterval(u32) in WILL, "Seconds before the will is published.";
-    0x19 RequestResponseInformation(u8) in CONNECT, "Whether response information is wanted.";
-    0x1A ResponseInformation(&'a str) in CONNACK, "The base of response topics.";
-    0x1C ServerReference(&'a str) in CONNACK|DISCONNECT, "Another server to use.";
-    0x1F ReasonString(&'a str) in CONNACK|ACK|SUBACK|DISCONNECT|AUTH, "Words for a person.";
-    0x21 ReceiveMaximum(u16) in CONNECT|CONNACK, "How many QoS 1 and 2 messages may be unacknowledged.";
-    0x22 TopicAliasMaximum(u16) in CONNECT|CONNACK, "The highest topic alias that is accepted.";
-    0x23 TopicAlias(u16) in PUBLISH, "A number that stands for the topic.";
-    0x24 MaximumQoS(u8) in CONNACK, "The highest QoS that the server takes.";
-    0x25 RetainAvailable(u8) in CONNACK, "Whether retained messages are taken.";
-    0x26 UserProperty((&'a str, &'a str)) in CONNECT|CONNACK|PUBLISH|WILL|ACK|SUBSCRIBE|SUBACK|UNSUBSCRIBE|DISCONNECT|AUTH, "A name and a value.";
-    0x27 MaximumPacketSize(u32) in CONNECT|CONNACK, "The largest packet that is accepted.";
-    0x28 WildcardSubscriptionAvailable(u8) in CONNACK, "Whether wildcards work.";
-    0x29 SubscriptionIdentifierAvailable(u8) in CONNACK, "Whether subscription identifiers work.";
-    0x2A SharedSubscriptionAvailable(u8) in CONNACK, "Whether shared subscriptions work.";
-}
-
-impl Property<'_> {
-    /// Checks the value by itself.
-    fn check(&self) -> Result<(), Invalid> {
-        Err(match self {
-            // Flags are 0 or 1.
-            Self::PayloadFormatIndicator(2..) => {
-                protocol!("MQTT 5 3.3.2.3.2 the payload format is no flag")
-            }
-            Self::RequestResponseInformation(2..) => {
-                protocol!("MQTT 5 3.1.2.11.6 request response information is no flag")
-            }
-            Self::RequestProblemInformation(2..) => {
-                protocol!("MQTT 5 3.1.2.11.7 request problem information is no flag")
-            }
-            Self::MaximumQoS(2..) => protocol!("MQTT 5 3.2.2.3.4 maximum QoS is neither 0 nor 1"),
-            Self::RetainAvailable(2..) => protocol!("MQTT 5 3.2.2.3.5 retain available is no flag"),
-            Self::WildcardSubscriptionAvailable(2..) => {
-                protocol!("MQTT 5 3.2.2.3.11 wildcard subscription available is no flag")
-            }
-            Self::SubscriptionIdentifierAvailable(2..) => {
-                protocol!("MQTT 5 3.2.2.3.12 subscription identifiers available is no flag")
-            }
-            Self::SharedSubscriptionAvailable(2..) => {
-                protocol!("MQTT 5 3.2.2.3.13 shared subscription available is no flag")
-            }
-            Self::ReceiveMaximum(0) => {
-                protocol!("MQTT 5 3.1.2.11.3, 3.2.2.3.3 receive maximum is 0")
-            }
-            Self::MaximumPacketSize(0) => {
-                protocol!("MQTT 5 3.1.2.11.4, 3.2.2.3.6 maximum packet size is 0")
-            }
-            Self::SubscriptionIdentifier(VarInt(0)) => {
-                protocol!("MQTT 5 3.3.2.3.8, 3.8.2.1.2 a subscription identifier is 0")
-            }
-            // An alias of 0 has its own reason code, so that a server can say what is wrong.
-            Self::TopicAlias(0) => {
-                crate::invalid!(TOPIC_ALIAS_INVALID, "[MQTT-3.3.2-8] a topic alias is 0")
-            }
-            Self::ResponseTopic(name) if topic::TopicName::new(name).is_err() => {
-                protocol!("[MQTT-3.3.2-14] a response topic is no topic name")
-            }
-            _ => return Ok(()),
-        })
+    u8 {
+        0x01 PayloadFormatIndicator in PUBLISH|WILL, "0: bytes, 1: UTF-8 text.";
+        0x17 RequestProblemInformation in CONNECT, "Whether reason strings are welcome.";
+        0x19 RequestResponseInformation in CONNECT, "Whether response information is wanted.";
+        0x24 MaximumQoS in CONNACK, "The highest QoS that the server takes.";
+        0x25 RetainAvailable in CONNACK, "Whether retained messages are taken.";
+        0x28 WildcardSubscriptionAvailable in CONNACK, "Whether wildcards work.";
+        0x29 SubscriptionIdentifierAvailable in CONNACK, "Whether subscription identifiers work.";
+        0x2A SharedSubscriptionAvailable in CONNACK, "Whether shared subscriptions work.";
     }
-
-    /// Whether the property may appear several times (MQTT 5 sections 3.1.2.11.8 and 3.3.2.3.8).
-    const fn repeats(&self, place: Place) -> bool {
-        match self {
-            Self::UserProperty(_) => true,
-            Self::SubscriptionIdentifier(_) => place.within(Place::PUBLISH),
-            _ => false,
-        }
+    u16 {
+        0x13 ServerKeepAlive in CONNACK, "The keep alive that the server wants, seconds.";
+        0x21 ReceiveMaximum in CONNECT|CONNACK, "How many QoS 1 and 2 messages may be unacknowledged.";
+        0x22 TopicAliasMaximum in CONNECT|CONNACK, "The highest topic alias that is accepted.";
+        0x23 TopicAlias in PUBLISH, "A number that stands for the topic.";
+    }
+    u32 {
+        0x02 MessageExpiryInterval in PUBLISH|WILL, "Seconds until the message is worthless.";
+        0x11 SessionExpiryInterval in CONNECT|CONNACK|DISCONNECT, "Seconds that the session outlives the connection; 0xFFFFFFFF: for ever.";
+        0x18 WillDelayInterval in WILL, "Seconds before the will is published.";
+        0x27 MaximumPacketSize in CONNECT|CONNACK, "The largest packet that is accepted.";
+    }
+    VarInt {
+        0x0B SubscriptionIdentifier in PUBLISH|SUBSCRIBE, "The number that the subscriber gave to the subscription.";
+    }
+    &'a [u8] {
+        0x09 CorrelationData in PUBLISH|WILL, "What ties an answer to its request.";
+        0x16 AuthenticationData in CONNECT|CONNACK|AUTH, "The data of enhanced authentication.";
+    }
+    &'a str {
+        0x03 ContentType in PUBLISH|WILL, "The MIME type of the payload.";
+        0x08 ResponseTopic in PUBLISH|WILL, "The topic for an answer.";
+        0x12 AssignedClientIdentifier in CONNACK, "The client identifier that the server made up.";
+        0x15 AuthenticationMethod in CONNECT|CONNACK|AUTH, "The method of enhanced authentication.";
+        0x1A ResponseInformation in CONNACK, "The base of response topics.";
+        0x1C ServerReference in CONNACK|DISCONNECT, "Another server to use.";
+        0x1F ReasonString in CONNACK|ACK|SUBACK|DISCONNECT|AUTH, "Words for a person.";
+    }
+    (&'a str, &'a str) {
+        0x26 UserProperty in CONNECT|CONNACK|PUBLISH|WILL|ACK|SUBSCRIBE|SUBACK|UNSUBSCRIBE|DISCONNECT|AUTH, "A name and a value.";
     }
 }
 
@@ -378,26 +239,29 @@ impl PartialEq for Properties<'_> {
 
 impl Eq for Properties<'_> {}
 
+/// Where each property may be and how it lies on the wire, by its identifier.
+static ENTRIES: [Entry; 0x2B] = Property::ENTRIES;
+
 /// What is left of a list.
 struct Iter<'a>(Source<'a>);
 
 impl<'a> Iterator for Iter<'a> {
-    type Item = Property<'a>;
+    type Item = Raw<'a>;
 
-    fn next(&mut self) -> Option<Property<'a>> {
+    fn next(&mut self) -> Option<Raw<'a>> {
         match &mut self.0 {
             Source::List(list) => {
                 let (first, rest) = list.split_first()?;
                 *list = rest;
-                Some(*first)
+                Raw::new(first.id(), first.parts())
             }
             Source::Wire([]) => None,
             Source::Wire(bytes) => {
                 let mut reader = Reader::new(bytes);
                 // Received bytes were checked by `decode`, so an error can't come up again here.
-                let property = Property::decode(&mut reader).ok()?;
+                let raw = Raw::decode(&mut reader).ok()?;
                 *bytes = reader.rest();
-                Some(property)
+                Some(raw)
             }
         }
     }
@@ -424,7 +288,17 @@ impl<'a> Properties<'a> {
 
     /// The properties in order.
     pub fn iter(&self) -> impl Iterator<Item = Property<'a>> + use<'a> {
+        self.raws().filter_map(|raw| Property::of(&raw))
+    }
+
+    /// The same without a type for each: what the session goes by, and the smaller way.
+    pub(crate) fn raws(&self) -> impl Iterator<Item = Raw<'a>> + use<'a> {
         Iter(self.0)
+    }
+
+    /// The first property with this identifier.
+    pub(crate) fn raw(&self, id: u8) -> Option<Raw<'a>> {
+        self.raws().find(|raw| raw.id == id)
     }
 
     /// The first property for which `pick` answers.
@@ -452,10 +326,10 @@ impl<'a> Properties<'a> {
         if self.is_empty() {
             return Ok(());
         }
-        let mut seen = Seen::default();
-        self.iter().try_for_each(|property| {
-            property.check_encodable()?;
-            seen.admit(&property, place)
+        let mut seen = Seen([false; ENTRIES.len()]);
+        self.raws().try_for_each(|raw| {
+            raw.check_encodable()?;
+            seen.admit(&raw, place)
         })?;
         seen.complete(place)
     }
@@ -489,9 +363,9 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub(crate) fn body_len(&self) -> usize {
         match self.0 {
-            Source::List(list) => list
-                .iter()
-                .fold(0usize, |sum, p| sum.saturating_add(p.len())),
+            Source::List(_) => self
+                .raws()
+                .fold(0usize, |sum, raw| sum.saturating_add(raw.len())),
             Source::Wire(bytes) => bytes.len(),
         }
     }
@@ -503,20 +377,17 @@ impl<'a> Properties<'a> {
         body.saturating_add(varint_len(u32::try_from(body).unwrap_or(u32::MAX)))
     }
 
-    /// Writes the list with its length prefix; `extra` comes first.
-    pub(crate) fn encode(
-        &self,
-        writer: &mut Writer<'_>,
-        extra: Option<Property<'_>>,
-    ) -> Result<(), Short> {
-        let more = extra.as_ref().map_or(0, Property::len);
+    /// Writes the list with its length prefix; a topic alias comes first.
+    pub(crate) fn encode(&self, writer: &mut Writer<'_>, alias: Option<u16>) -> Result<(), Short> {
+        let more = alias.map_or(0, |_| 3);
         let body = u32::try_from(self.body_len().saturating_add(more)).map_err(|_| Short)?;
         write_varint(writer, body)?;
-        if let Some(extra) = extra {
-            extra.encode(writer)?;
+        if let Some(alias) = alias {
+            writer.u8(id::TopicAlias)?;
+            writer.u16(alias)?;
         }
         match self.0 {
-            Source::List(list) => list.iter().try_for_each(|p| p.encode(writer)),
+            Source::List(_) => self.raws().try_for_each(|raw| raw.encode(writer)),
             Source::Wire(bytes) => writer.put(bytes),
         }
     }
@@ -524,43 +395,45 @@ impl<'a> Properties<'a> {
 
 fn check_wire(bytes: &[u8], place: Place) -> Result<(), Invalid> {
     let mut reader = Reader::new(bytes);
-    let mut seen = Seen::default();
+    let mut seen = Seen([false; ENTRIES.len()]);
     while !reader.is_empty() {
-        seen.admit(&Property::decode(&mut reader)?, place)?;
+        seen.admit(&Raw::decode(&mut reader)?, place)?;
     }
     seen.complete(place)
 }
 
-/// The identifiers met so far, one bit each; all are below 0x2B.
-#[derive(Default)]
-struct Seen(u64);
+/// The identifiers met so far.
+struct Seen([bool; ENTRIES.len()]);
 
 impl Seen {
-    fn admit(&mut self, property: &Property<'_>, place: Place) -> Result<(), Invalid> {
-        if !place.within(property.places()) {
+    fn admit(&mut self, raw: &Raw<'_>, place: Place) -> Result<(), Invalid> {
+        if !place.within(raw.places()) {
             return Err(malformed!(
                 "MQTT 5 2.2.2.2 a property that this packet can't have",
             ));
         }
-        let bit = 1u64 << (property.id() & 63);
-        if self.0 & bit != 0 && !property.repeats(place) {
-            return Err(protocol!("MQTT 5 2.2.2.2 a property appears twice"));
+        if let Some(seen) = self.0.get_mut(usize::from(raw.id)) {
+            if *seen && !raw.repeats(place) {
+                return Err(protocol!("MQTT 5 2.2.2.2 a property appears twice"));
+            }
+            *seen = true;
         }
-        self.0 |= bit;
-        property.check()
+        raw.check()
+    }
+
+    fn has(&self, id: u8) -> bool {
+        self.0.get(usize::from(id)).copied().unwrap_or(false)
     }
 
     /// Checks that what the properties need is there as well.
     fn complete(&self, place: Place) -> Result<(), Invalid> {
-        const METHOD: u64 = 1 << 0x15;
-        const DATA: u64 = 1 << 0x16;
-        if self.0 & METHOD != 0 {
+        if self.has(id::AuthenticationMethod) {
             return Ok(());
         }
         if place == Place::AUTH {
             return Err(protocol!(NO_METHOD));
         }
-        if place == Place::CONNECT && self.0 & DATA != 0 {
+        if place == Place::CONNECT && self.has(id::AuthenticationData) {
             return Err(protocol!(
                 "MQTT 5 3.1.2.11.10 authentication data without a method",
             ));

@@ -171,18 +171,23 @@ impl Path {
         self.patience.map(|(at, _)| at)
     }
 
-    /// The fault if the current rung has taken too long.
-    pub(crate) fn overdue(&self, now: Instant) -> Option<Fault> {
-        let (at, patience) = self.patience.filter(|(at, _)| now >= *at)?;
-        let _ = at;
+    /// Whether the current rung has taken too long.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        self.patience.is_some_and(|(at, _)| now >= at)
+    }
+
+    /// The fault of a rung that has taken too long.
+    pub(crate) fn overdue(&self) -> Fault {
+        let patience = self
+            .patience
+            .map_or(Duration::ZERO, |(_, patience)| patience);
         let code = match self.rung {
             Rung::Tls => Code::TlsTimeout,
             Rung::Upgrade => Code::UpgradeTimeout,
             Rung::Mqtt => Code::ConnackTimeout,
             _ => Code::ConnectTimeout,
         };
-        let millis = millis(patience);
-        Some(Fault::new(self.rung, code).number(millis))
+        Fault::new(self.rung, code).number(millis(patience))
     }
 
     /// Reads what it can of the upgrade's answer.

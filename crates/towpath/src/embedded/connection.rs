@@ -154,10 +154,13 @@ impl<'c, B: Buffer, R: Random, I: Read, O: Write, T: Timer, S: Security>
 
     /// The event that was found, with the cause that TLS knows.
     fn take_event(&mut self) -> Option<Event<'_>> {
-        Some(match self.client.take_event()? {
-            Event::Failed(fault) => Event::Failed(self.security.explain(fault)),
-            event => event,
-        })
+        let mut event = self.client.take_event()?;
+        if S::SECURED
+            && let Event::Failed(fault) = &mut event
+        {
+            *fault = self.security.explain(*fault);
+        }
+        Some(event)
     }
 
     /// The next event. It lends from the client's buffers: finish with it before the next call, which acknowledges it.

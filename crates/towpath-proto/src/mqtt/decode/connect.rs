@@ -1,14 +1,13 @@
-//! CONNECT and CONNACK from bytes.
+//! CONNECT from bytes.
 
-use super::{binary, properties, reason_code, text};
+use super::{properties, text};
 use crate::{
     bytes::Reader,
     invalid, malformed,
     mqtt::{
         Invalid, QoS, Version,
-        packet::{Connack, Connect, Kind, Will},
-        property::{Place, Properties},
-        reason::ReasonCode,
+        packet::{Connect, Will},
+        property::Place,
         topic::TopicName,
     },
     protocol,
@@ -16,7 +15,7 @@ use crate::{
 
 impl<'a> Connect<'a> {
     pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Invalid> {
-        if binary(reader)? != b"MQTT" {
+        if reader.binary()? != b"MQTT" {
             return Err(invalid!(
                 UNSUPPORTED_PROTOCOL_VERSION,
                 "[MQTT-3.1.2-1] the protocol name is not MQTT"
@@ -53,7 +52,7 @@ impl<'a> Connect<'a> {
             None
         };
         let password = if flags.has(ConnectFlags::PASSWORD) {
-            Some(binary(reader)?)
+            Some(reader.binary()?)
         } else {
             None
         };
@@ -119,57 +118,17 @@ impl<'a> Will<'a> {
         flags: ConnectFlags,
     ) -> Result<Self, Invalid> {
         let properties = properties(reader, version, Place::WILL)?;
-        let topic = TopicName::from_wire(binary(reader)?)?;
+        let topic = TopicName::from_wire(reader.binary()?)?;
         if topic.is_empty() {
             return Err(protocol!("[MQTT-4.7.3-1] the will topic is empty"));
         }
-        let payload = binary(reader)?;
+        let payload = reader.binary()?;
         let qos = QoS::from_bits((flags.0 & ConnectFlags::WILL_QOS) >> 3).unwrap_or_default();
         Ok(Self {
             topic,
             payload,
             qos,
             retain: flags.has(ConnectFlags::WILL_RETAIN),
-            properties,
-        })
-    }
-}
-
-impl<'a> Connack<'a> {
-    pub(super) fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Invalid> {
-        let flags = reader.u8()?;
-        if flags & 0xFE != 0 {
-            return Err(malformed!(
-                "[MQTT-3.2.2-1] reserved connect acknowledge flags are set",
-            ));
-        }
-        let code = reader.u8()?;
-        let reason = if version == Version::V5 {
-            // A server that does not know version 5 refuses it in the form of 3.1.1, with return code 1 and nothing
-            // behind it (MQTT 5 section 3.1.2.2, MQTT 3.1.1 [MQTT-3.1.2-2]).
-            match code {
-                1 => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
-                _ => reason_code(Kind::Connack, code)?,
-            }
-        } else {
-            ReasonCode::from_v311_connack(code).ok_or(malformed!(
-                "MQTT 3.1.1 3.2.2.3 a reserved connect return code",
-            ))?
-        };
-        let session_present = flags == 1;
-        if session_present && reason != ReasonCode::SUCCESS {
-            return Err(protocol!(
-                "[MQTT-3.2.2-6] session present on a refused connection",
-            ));
-        }
-        let properties = if reason.is_error() && reader.is_empty() {
-            Properties::NONE
-        } else {
-            properties(reader, version, Place::CONNACK)?
-        };
-        Ok(Self {
-            session_present,
-            reason,
             properties,
         })
     }

@@ -9,17 +9,16 @@ use crate::{
     buffers::Buffer,
     bytes::{Reader, Short},
     clause,
-    fault::{Code, Fault},
+    fault::{Cause, Code, Fault},
     mqtt::{
         Invalid, QoS,
-        decode::Header,
-        packet::{Ack, Connack, Disconnect, Kind, Packet, PacketId, Publish},
-        property::Property,
+        decode::{Header, Reply},
+        packet::{Kind, PacketId, Publish},
+        property::{Properties, id},
         reason::ReasonCode,
     },
     path::Wire,
     protocol,
-    rung::Rung,
 };
 
 /// What became of a packet.
@@ -89,6 +88,13 @@ pub(crate) enum Place {
 
 impl From<Invalid> for Fault {
     fn from(invalid: Invalid) -> Self {
+        Cause::from(invalid).into()
+    }
+}
+
+impl From<Invalid> for Cause {
+    #[cold]
+    fn from(invalid: Invalid) -> Self {
         let code = match invalid.reason {
             ReasonCode::MALFORMED_PACKET => Code::Malformed,
             ReasonCode::PACKET_TOO_LARGE => Code::PacketTooLarge,
@@ -96,7 +102,7 @@ impl From<Invalid> for Fault {
             ReasonCode::RECEIVE_MAXIMUM_EXCEEDED => Code::ReceiveMaximum,
             _ => Code::ProtocolError,
         };
-        Self::new(Rung::Mqtt, code).clause(invalid.clause)
+        Self::new(code).clause(invalid.clause)
     }
 }
 
@@ -104,68 +110,61 @@ impl Session {
     /// Takes in a packet other than PUBLISH. The transmit buffer has room for one control packet.
     pub(crate) fn packet(
         &mut self,
-        packet: &Packet<'_>,
+        packet: &Reply<'_>,
         wire: &mut Wire<'_>,
         store: &mut dyn Buffer,
-    ) -> Result<Handled, Fault> {
+    ) -> Result<Handled, Cause> {
+        let (id, reason) = (packet.packet_id, packet.reason);
         if self.phase == Phase::Connecting {
-            return match packet {
-                Packet::Connack(connack) => self.connack(connack, wire, store),
-                Packet::Auth(_) => Ok(Handled::Report),
-                _ => Err(Fault::from(protocol!(
-                    "[MQTT-3.2.0-1] a packet before CONNACK"
-                ))),
+            return match packet.kind {
+                Kind::Connack => self.connack(packet, wire, store),
+                Kind::Auth => Ok(Handled::Report),
+                _ => Err(EARLY.into()),
             };
         }
-        match packet {
-            Packet::Puback(ack) => Ok(self.puback(ack, store)),
-            Packet::Pubrec(ack) => self.pubrec(ack, wire, store),
-            Packet::Pubcomp(ack) => Ok(self.pubcomp(ack, store)),
-            Packet::Pubrel(ack) => self.pubrel(ack, wire, store),
-            Packet::Suback(ack) | Packet::Unsuback(ack) => {
-                let asked = self.store.find(
-                    store.bytes(),
-                    ack.packet_id.get(),
-                    State::AwaitRequest.into(),
-                );
-                let Some(record) = asked else {
+        match packet.kind {
+            // An acknowledgement of something unknown has no effect; there is no answer to it either.
+            Kind::Puback => Ok(self.settle(id, reason, store, State::AwaitPuback.into())),
+            Kind::Pubrec => self.pubrec(id, reason, wire, store),
+            Kind::Pubrel => self.pubrel(id, wire, store),
+            // Packet identifier not found: the server completed it earlier (MQTT 5 section 3.7.2.1).
+            Kind::Pubcomp if reason == ReasonCode::PACKET_IDENTIFIER_NOT_FOUND => {
+                Ok(self.settle(id, ReasonCode::SUCCESS, store, State::AwaitPubcomp.into()))
+            }
+            Kind::Pubcomp => Ok(self.settle(id, reason, store, State::AwaitPubcomp.into())),
+            Kind::Suback | Kind::Unsuback => {
+                let asked = State::AwaitRequest.into();
+                let Some(record) = self.store.find(store.bytes(), id.get(), asked) else {
                     return Ok(Handled::Done);
                 };
                 self.store.free(store.bytes_mut(), &record);
                 Ok(Handled::Report)
             }
-            Packet::Pingresp => Ok(Handled::Done),
-            Packet::Auth(_) => Ok(Handled::Report),
-            Packet::Disconnect(disconnect) => Err(ended_by_server(disconnect)),
-            Packet::Connack(_) => Err(Fault::from(protocol!("[MQTT-3.2.0-2] a second CONNACK"))),
-            _ => Err(Fault::from(protocol!(
-                "MQTT 5 2.1.2 a packet that only clients send"
-            ))),
+            Kind::Auth => Ok(Handled::Report),
+            Kind::Disconnect => Err(Cause::numbered(Code::ServerDisconnected, reason.0.into())),
+            Kind::Connack => Err(protocol!("[MQTT-3.2.0-2] a second CONNACK").into()),
+            // PINGRESP: decoding lets nothing else pass.
+            _ => Ok(Handled::Done),
         }
     }
 
     fn connack(
         &mut self,
-        connack: &Connack<'_>,
+        connack: &Reply<'_>,
         wire: &Wire<'_>,
         store: &mut dyn Buffer,
-    ) -> Result<Handled, Fault> {
+    ) -> Result<Handled, Cause> {
         if connack.reason != ReasonCode::SUCCESS {
-            let said = reason_string(connack.properties.iter());
-            let clause = if said.is_empty() {
-                v311_clause(connack.reason, self.version)
-            } else {
-                ""
-            };
-            return Err(Fault::new(Rung::Mqtt, Code::ConnectRefused)
-                .number(u32::from(connack.reason.0))
-                .detail(said)
-                .clause(clause));
+            // What an MQTT 5 server says about it is in the packet.
+            return Err(
+                Cause::numbered(Code::ConnectRefused, connack.reason.0.into())
+                    .clause(v311_clause(connack.reason, self.version)),
+            );
         }
         if connack.session_present && self.clean_start {
-            return Err(Fault::from(protocol!(
-                "[MQTT-3.2.2-4] a session is present after a clean start"
-            )));
+            return Err(
+                protocol!("[MQTT-3.2.2-4] a session is present after a clean start").into(),
+            );
         }
         self.limits.apply(&connack.properties);
         self.keep_alive = super::KeepAlive::new(self.limits.keep_alive, wire.now);
@@ -173,86 +172,70 @@ impl Session {
         Ok(Handled::Report)
     }
 
-    fn puback(&mut self, ack: &Ack<'_>, store: &mut dyn Buffer) -> Handled {
-        // An acknowledgement of something unknown has no effect; there is no answer to it either.
-        self.settle(ack, store, State::AwaitPuback)
-    }
-
-    fn pubcomp(&mut self, ack: &Ack<'_>, store: &mut dyn Buffer) -> Handled {
-        let mut ack = *ack;
-        // Packet identifier not found: the server completed it earlier (MQTT 5 section 3.7.2.1).
-        if ack.reason == ReasonCode::PACKET_IDENTIFIER_NOT_FOUND {
-            ack.reason = ReasonCode::SUCCESS;
-        }
-        self.settle(&ack, store, State::AwaitPubcomp)
-    }
-
-    fn settle(&mut self, ack: &Ack<'_>, store: &mut dyn Buffer, state: State) -> Handled {
-        let Some(record) = self
-            .store
-            .find(store.bytes(), ack.packet_id.get(), state.into())
-        else {
+    /// A message is settled if it waits for this acknowledgement.
+    fn settle(
+        &mut self,
+        id: PacketId,
+        reason: ReasonCode,
+        store: &mut dyn Buffer,
+        states: States,
+    ) -> Handled {
+        let Some(record) = self.store.find(store.bytes(), id.get(), states) else {
             return Handled::Done;
         };
         self.store.free(store.bytes_mut(), &record);
         self.in_flight = self.in_flight.saturating_sub(1);
         self.unsettled = self.unsettled.saturating_sub(1);
-        Handled::Settled(Settled::answered(ack.packet_id, ack.reason))
+        Handled::Settled(Settled::answered(id, reason))
     }
 
     fn pubrec(
         &mut self,
-        ack: &Ack<'_>,
+        id: PacketId,
+        reason: ReasonCode,
         wire: &mut Wire<'_>,
         store: &mut dyn Buffer,
-    ) -> Result<Handled, Fault> {
+    ) -> Result<Handled, Cause> {
         let sent = States::from(State::AwaitPubrec).or(State::AwaitPubcomp);
-        let found = self.store.find(store.bytes(), ack.packet_id.get(), sent);
-        if ack.reason.is_error() {
+        if reason.is_error() {
             // MQTT 5 section 4.3.3: a PUBREC with an error ends the exchange.
-            let Some(record) = found else {
-                return Ok(Handled::Done);
-            };
-            self.store.free(store.bytes_mut(), &record);
-            self.in_flight = self.in_flight.saturating_sub(1);
-            self.unsettled = self.unsettled.saturating_sub(1);
-            return Ok(Handled::Settled(Settled::answered(
-                ack.packet_id,
-                ack.reason,
-            )));
+            return Ok(self.settle(id, reason, store, sent));
         }
         let mut reason = ReasonCode::SUCCESS;
-        match found {
+        match self.store.find(store.bytes(), id.get(), sent) {
             Some(record) => self
                 .store
                 .set_state(store.bytes_mut(), &record, State::AwaitPubcomp),
             None => reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
         }
-        wire.acknowledge(Kind::Pubrel, ack.packet_id, reason, self.version)
-            .map_err(no_room)?;
-        Ok(Handled::Done)
+        self.answer(Kind::Pubrel, id, reason, wire)
     }
 
     fn pubrel(
         &mut self,
-        ack: &Ack<'_>,
+        id: PacketId,
         wire: &mut Wire<'_>,
         store: &mut dyn Buffer,
-    ) -> Result<Handled, Fault> {
-        let mut reason = ReasonCode::SUCCESS;
-        match self
-            .store
-            .find(store.bytes(), ack.packet_id.get(), State::Received.into())
-        {
-            Some(record) => {
-                self.store.free(store.bytes_mut(), &record);
-                self.received = self.received.saturating_sub(1);
-            }
-            None => reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+    ) -> Result<Handled, Cause> {
+        let reason = if self.undelivered(id, store) {
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+        };
+        self.answer(Kind::Pubcomp, id, reason, wire)
+    }
+
+    fn answer(
+        &self,
+        kind: Kind,
+        id: PacketId,
+        reason: ReasonCode,
+        wire: &mut Wire<'_>,
+    ) -> Result<Handled, Cause> {
+        match wire.acknowledge(kind, id, reason, self.version) {
+            Ok(()) => Ok(Handled::Done),
+            Err(Short) => Err(Cause::new(Code::SessionFull)),
         }
-        wire.acknowledge(Kind::Pubcomp, ack.packet_id, reason, self.version)
-            .map_err(no_room)?;
-        Ok(Handled::Done)
     }
 
     /// Reads the head of a PUBLISH from `bytes`, which begin with its fixed header at `at` in the receive buffer.
@@ -265,16 +248,13 @@ impl Session {
         at: usize,
         store: &dyn Buffer,
         aliases: &mut dyn Buffer,
-    ) -> Result<Option<(Incoming, usize)>, Fault> {
+    ) -> Result<Option<(Incoming, usize)>, Cause> {
         if self.phase == Phase::Connecting {
-            return Err(Fault::from(protocol!(
-                "[MQTT-3.2.0-1] a packet before CONNACK"
-            )));
+            return Err(EARLY.into());
         }
         let whole = header.packet_len();
-        let here = bytes
-            .get(usize::from(header.len)..whole.min(bytes.len()))
-            .unwrap_or(&[]);
+        let end = whole.min(bytes.len());
+        let here = bytes.get(usize::from(header.len)..end).unwrap_or(&[]);
         let mut reader = Reader::new(here);
         let publish = match Publish::decode_head(header.flags, &mut reader, self.version) {
             Ok(publish) => publish,
@@ -284,11 +264,10 @@ impl Session {
             }
             Err(invalid) => return Err(invalid.into()),
         };
-        let head =
-            usize::from(header.len).saturating_add(here.len().saturating_sub(reader.rest().len()));
-        let payload_at = at.saturating_add(head);
-        let topic_at = at.saturating_add(usize::from(header.len)).saturating_add(2);
+        let head = end.saturating_sub(reader.rest().len());
+        let topic_at = at.saturating_add(usize::from(header.len) + 2);
         let properties = publish.properties.body_len();
+        let properties_at = at.saturating_add(head).saturating_sub(properties);
         let mut incoming = Incoming {
             delivery: Delivery {
                 payload_len: u32::try_from(whole.saturating_sub(head)).unwrap_or(u32::MAX),
@@ -297,7 +276,7 @@ impl Session {
                 repeated: false,
             },
             topic: Place::Rx(Span::new(topic_at, publish.topic.as_bytes().len())),
-            properties: Span::new(payload_at.saturating_sub(properties), properties),
+            properties: Span::new(properties_at, properties),
             dup: publish.dup,
             retain: publish.retain,
         };
@@ -315,24 +294,18 @@ impl Session {
         publish: &Publish<'_>,
         incoming: &mut Incoming,
         aliases: &mut dyn Buffer,
-    ) -> Result<(), Fault> {
-        let alias = publish.properties.find(|p| {
-            if let Property::TopicAlias(alias) = p {
-                Some(alias)
-            } else {
-                None
-            }
-        });
-        let Some(alias) = alias else {
+    ) -> Result<(), Cause> {
+        let Some(alias) = publish.properties.raw(id::TopicAlias) else {
             if publish.topic.is_empty() {
-                return Err(Fault::from(protocol!(
-                    "[MQTT-4.7.3-1] a topic name is empty and has no alias"
-                )));
+                return Err(
+                    protocol!("[MQTT-4.7.3-1] a topic name is empty and has no alias").into(),
+                );
             }
             return Ok(());
         };
-        if alias > self.own_alias_maximum {
-            return Err(Fault::new(Rung::Mqtt, Code::TopicAlias)
+        let alias = alias.number as u16;
+        if cfg!(not(feature = "aliases")) || alias > self.own_alias_maximum {
+            return Err(Cause::new(Code::TopicAlias)
                 .clause(clause!("[MQTT-3.3.2-9] an alias above the maximum")));
         }
         if !publish.topic.is_empty() {
@@ -340,12 +313,12 @@ impl Session {
                 .aliases
                 .learn(aliases, Direction::In, alias, publish.topic.as_bytes())
             {
-                return Err(Fault::new(Rung::Mqtt, Code::AliasesFull));
+                return Err(Cause::new(Code::AliasesFull));
             }
             return Ok(());
         }
         let (from, to) = self.aliases.lookup(aliases.bytes(), alias).ok_or(
-            Fault::new(Rung::Mqtt, Code::TopicAlias)
+            Cause::new(Code::TopicAlias)
                 .clause(clause!("MQTT 5 3.3.2.3.4 an alias that stands for nothing")),
         )?;
         incoming.topic = Place::Aliases(Span::new(from, to.saturating_sub(from)));
@@ -353,7 +326,7 @@ impl Session {
     }
 
     /// Whether a QoS 2 message was delivered before.
-    fn was_received(&self, packet_id: Option<PacketId>, store: &dyn Buffer) -> Result<bool, Fault> {
+    fn was_received(&self, packet_id: Option<PacketId>, store: &dyn Buffer) -> Result<bool, Cause> {
         let id = packet_id.map_or(0, PacketId::get);
         if self
             .store
@@ -363,9 +336,7 @@ impl Session {
             return Ok(true);
         }
         if self.received >= self.own_receive_maximum {
-            return Err(
-                Fault::new(Rung::Mqtt, Code::ReceiveMaximum).clause(clause!("[MQTT-3.3.4-9]"))
-            );
+            return Err(Cause::new(Code::ReceiveMaximum).clause(clause!("[MQTT-3.3.4-9]")));
         }
         Ok(false)
     }
@@ -375,7 +346,7 @@ impl Session {
         &mut self,
         delivery: &Delivery,
         store: &mut dyn Buffer,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Cause> {
         if delivery.qos != QoS::ExactlyOnce || delivery.repeated {
             return Ok(());
         }
@@ -385,21 +356,23 @@ impl Session {
             .push(store, (id, State::Received, NO_EXPIRY, self.version), 0, 0)
             .is_none()
         {
-            return Err(Fault::new(Rung::Mqtt, Code::SessionFull));
+            return Err(Cause::new(Code::SessionFull));
         }
         self.received = self.received.saturating_add(1);
         Ok(())
     }
 
-    /// Takes back [`delivered`](Self::delivered): the application did not get the message.
-    pub(crate) fn undelivered(&mut self, id: PacketId, store: &mut dyn Buffer) {
+    /// Takes back [`delivered`](Self::delivered): the application did not get the message, or the server knows that it
+    /// did. False if it was not noted.
+    pub(crate) fn undelivered(&mut self, id: PacketId, store: &mut dyn Buffer) -> bool {
         let noted = self
             .store
             .find(store.bytes(), id.get(), State::Received.into());
-        if let Some(record) = noted {
-            self.store.free(store.bytes_mut(), &record);
+        if let Some(record) = &noted {
+            self.store.free(store.bytes_mut(), record);
             self.received = self.received.saturating_sub(1);
         }
+        noted.is_some()
     }
 
     /// Whether the session acknowledges this message by itself.
@@ -413,37 +386,25 @@ impl Session {
         qos: QoS,
         packet_id: PacketId,
         wire: &mut Wire<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Cause> {
         let kind = match qos {
             QoS::AtMostOnce => return Ok(()),
             QoS::AtLeastOnce => Kind::Puback,
             QoS::ExactlyOnce => Kind::Pubrec,
         };
-        wire.acknowledge(kind, packet_id, ReasonCode::SUCCESS, self.version)
-            .map_err(no_room)
+        self.answer(kind, packet_id, ReasonCode::SUCCESS, wire)
+            .map(drop)
     }
 }
 
-fn no_room(_: Short) -> Fault {
-    Fault::new(Rung::Mqtt, Code::SessionFull)
-}
+/// A packet that is out of turn.
+const EARLY: Invalid = protocol!("[MQTT-3.2.0-1] a packet before CONNACK");
 
-fn ended_by_server(disconnect: &Disconnect<'_>) -> Fault {
-    Fault::new(Rung::Mqtt, Code::ServerDisconnected)
-        .number(u32::from(disconnect.reason.0))
-        .detail(reason_string(disconnect.properties.iter()))
-}
-
-fn reason_string<'a>(mut properties: impl Iterator<Item = Property<'a>>) -> &'a [u8] {
+/// What a server says about a refusal or a farewell.
+pub(crate) fn reason_string<'a>(properties: &Properties<'a>) -> &'a [u8] {
     properties
-        .find_map(|p| {
-            if let Property::ReasonString(said) = p {
-                Some(said.as_bytes())
-            } else {
-                None
-            }
-        })
-        .unwrap_or(b"")
+        .raw(id::ReasonString)
+        .map_or(b"", |raw| raw.bytes)
 }
 
 /// The return code as people who read 3.1.1 know it.

@@ -2,7 +2,7 @@
 
 use crate::mqtt::{
     QoS,
-    property::{Properties, Property},
+    property::{Properties, id},
 };
 
 /// The limits of a connection. Before CONNACK, and with MQTT 3.1.1, they are the protocol's defaults.
@@ -50,20 +50,25 @@ impl Limits {
 
     /// Takes over what the properties of CONNACK say.
     pub(crate) fn apply(&mut self, properties: &Properties<'_>) {
-        for property in properties.iter() {
-            match property {
-                Property::ReceiveMaximum(n) => self.receive_maximum = n,
-                Property::MaximumPacketSize(n) => self.maximum_packet_size = n,
-                Property::MaximumQoS(n) => self.maximum_qos = QoS::from_bits(n).unwrap_or_default(),
-                Property::RetainAvailable(n) => self.retain_available = n != 0,
-                Property::TopicAliasMaximum(n) => self.topic_alias_maximum = n,
-                Property::ServerKeepAlive(n) => self.keep_alive = n,
-                Property::SessionExpiryInterval(n) => self.session_expiry = n,
-                Property::WildcardSubscriptionAvailable(n) => self.wildcard_subscriptions = n != 0,
-                Property::SubscriptionIdentifierAvailable(n) => {
-                    self.subscription_identifiers = n != 0;
+        for raw in properties.raws() {
+            let (number, yes) = (raw.number, raw.number != 0);
+            match raw.id {
+                id::ReceiveMaximum => self.receive_maximum = number as u16,
+                id::MaximumPacketSize => self.maximum_packet_size = number,
+                id::MaximumQoS => {
+                    self.maximum_qos = if yes {
+                        QoS::AtLeastOnce
+                    } else {
+                        QoS::AtMostOnce
+                    };
                 }
-                Property::SharedSubscriptionAvailable(n) => self.shared_subscriptions = n != 0,
+                id::RetainAvailable => self.retain_available = yes,
+                id::TopicAliasMaximum => self.topic_alias_maximum = number as u16,
+                id::ServerKeepAlive => self.keep_alive = number as u16,
+                id::SessionExpiryInterval => self.session_expiry = number,
+                id::WildcardSubscriptionAvailable => self.wildcard_subscriptions = yes,
+                id::SubscriptionIdentifierAvailable => self.subscription_identifiers = yes,
+                id::SharedSubscriptionAvailable => self.shared_subscriptions = yes,
                 _ => {}
             }
         }

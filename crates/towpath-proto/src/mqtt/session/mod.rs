@@ -14,7 +14,7 @@ pub mod store;
 
 use core::fmt;
 
-pub(crate) use inbound::{Delivery, Handled, Incoming, Place, Span};
+pub(crate) use inbound::{Delivery, Handled, Incoming, Place, Span, reason_string};
 pub(crate) use keepalive::{Due, KeepAlive};
 pub use limits::Limits;
 
@@ -25,7 +25,7 @@ use self::{
 use super::{
     Invalid, QoS, Version,
     packet::{Connect, PacketId},
-    property::{self, Property},
+    property::{self, id},
     reason::ReasonCode,
 };
 use crate::{buffers::Buffer, event::Outcome, time::Instant};
@@ -58,6 +58,8 @@ pub enum Refusal {
     NotConnected,
     /// A header or host contains characters that HTTP does not allow.
     Header,
+    /// The program is built without topic aliases.
+    Aliases,
 }
 
 impl fmt::Display for Refusal {
@@ -78,6 +80,7 @@ impl fmt::Display for Refusal {
             Self::Full => f.write_str("no room in the session store or the transmit buffer"),
             Self::NoPacketId => f.write_str("all packet identifiers are in use"),
             Self::NotConnected => f.write_str("there is no connection"),
+            Self::Aliases => f.write_str("built without topic aliases"),
             Self::Header => {
                 f.write_str("a host, path or header holds characters that HTTP does not allow")
             }
@@ -221,12 +224,17 @@ impl Session {
         } else {
             0
         };
-        for property in connect.properties.iter() {
-            match property {
-                Property::ReceiveMaximum(n) => self.own_receive_maximum = n,
-                Property::TopicAliasMaximum(n) => self.own_alias_maximum = n,
-                Property::MaximumPacketSize(n) => self.own_packet_maximum = n,
-                Property::SessionExpiryInterval(n) => expiry = n,
+        for raw in connect.properties.raws() {
+            let number = raw.number;
+            match raw.id {
+                id::ReceiveMaximum => self.own_receive_maximum = number as u16,
+                // A server that may use aliases will.
+                id::TopicAliasMaximum if cfg!(not(feature = "aliases")) => {
+                    return Err(Refusal::Aliases);
+                }
+                id::TopicAliasMaximum => self.own_alias_maximum = number as u16,
+                id::MaximumPacketSize => self.own_packet_maximum = number,
+                id::SessionExpiryInterval => expiry = number,
                 _ => {}
             }
         }

@@ -12,9 +12,9 @@ use crate::{
     mqtt::{
         QoS, Version,
         decode::Header,
-        encode::{Body, body_framed_len, encode_body, first_byte, framed_len},
-        packet::{Kind, PacketId, Publish, Subscribe, Subscription, Unsubscribe},
-        property::{Place, Properties, Property, put_binary, read_varint, write_varint},
+        encode::{Body, Request, body_framed_len, encode_body, first_byte, framed_len},
+        packet::{Kind, PacketId, Publish, Subscription},
+        property::{Place, Properties, id, read_varint, write_varint},
         reason::ReasonCode,
         topic::{TopicFilter, TopicName},
     },
@@ -146,12 +146,8 @@ impl Session {
         }
         publish.properties.check(Place::PUBLISH)?;
         // Topic aliases are the session's business, subscription identifiers the server's ([MQTT-3.3.4-6]).
-        if publish.properties.iter().any(|p| {
-            matches!(
-                p,
-                Property::TopicAlias(_) | Property::SubscriptionIdentifier(_)
-            )
-        }) {
+        let mut raws = publish.properties.raws();
+        if raws.any(|raw| matches!(raw.id, id::TopicAlias | id::SubscriptionIdentifier)) {
             return Err(Refusal::Invalid(protocol!(
                 "[MQTT-3.3.4-6] not for a client's PUBLISH",
             )));
@@ -162,15 +158,9 @@ impl Session {
     /// The second at which the message expires (MQTT 5 section 3.3.2.3.3).
     fn expiry(&self, properties: &Properties<'_>, wire: &Wire<'_>) -> u32 {
         properties
-            .find(|p| {
-                if let Property::MessageExpiryInterval(n) = p {
-                    Some(n)
-                } else {
-                    None
-                }
-            })
-            .map_or(NO_EXPIRY, |interval| {
-                seconds(wire.now).saturating_add(interval)
+            .raw(id::MessageExpiryInterval)
+            .map_or(NO_EXPIRY, |raw| {
+                seconds(wire.now).saturating_add(raw.number)
             })
     }
 
@@ -183,7 +173,7 @@ impl Session {
         wire: &mut Wire<'_>,
         aliases: &mut dyn Buffer,
     ) -> Result<(), Short> {
-        if self.limits.topic_alias_maximum == 0 {
+        if cfg!(not(feature = "aliases")) || self.limits.topic_alias_maximum == 0 {
             return wire.publish(publish, self.version, None, len);
         }
         self.write_aliased(publish, wire, aliases)
@@ -236,7 +226,11 @@ impl Session {
         self.admit_subscriptions(list, &properties)?;
         let packet_id = self.next_id(store.bytes())?;
         self.keep_request(
-            &Subscribe::new(packet_id, list, properties),
+            &Request {
+                packet_id,
+                properties,
+                list,
+            },
             packet_id,
             store,
         )
@@ -253,9 +247,7 @@ impl Session {
             )));
         }
         properties.check(Place::SUBSCRIBE)?;
-        let identified = properties
-            .iter()
-            .any(|p| matches!(p, Property::SubscriptionIdentifier(_)));
+        let identified = properties.raw(id::SubscriptionIdentifier).is_some();
         if identified && !self.limits.subscription_identifiers {
             return Err(Refusal::SubscriptionIdentifier);
         }
@@ -302,7 +294,11 @@ impl Session {
         properties.check(Place::UNSUBSCRIBE)?;
         let packet_id = self.next_id(store.bytes())?;
         self.keep_request(
-            &Unsubscribe::new(packet_id, list, properties),
+            &Request {
+                packet_id,
+                properties,
+                list,
+            },
             packet_id,
             store,
         )
@@ -463,11 +459,14 @@ impl Session {
             return Err(Short);
         }
         let again = record.state == State::DueAgain && qos > 0;
-        let aliased = self.limits.topic_alias_maximum > 0 && record.state == State::Due;
+        let aliased = cfg!(feature = "aliases")
+            && self.limits.topic_alias_maximum > 0
+            && record.state == State::Due;
         if aliased || record.version != self.version {
             let mut publish = Publish::decode_kept(body, record.version).ok_or(Short)?;
             publish.dup = again;
-            self.write_aliased(&publish, wire, aliases)?;
+            let len = publish.encoded_len(self.version, None).ok_or(Short)?;
+            self.write_publish(&publish, len, wire, aliases)?;
         } else {
             wire.encoded(body, if again { DUP } else { 0 }, Kind::Publish)?;
         }
@@ -517,8 +516,7 @@ fn translate(packet: &[u8], kind: Kind, from: Version, wire: &mut Wire<'_>) -> R
         }
         let mut list = Reader::new(list);
         while !list.is_empty() {
-            let len = list.u16()?;
-            put_binary(writer, list.take(usize::from(len))?)?;
+            writer.binary(list.binary()?)?;
             writer.u8(list.u8()? & 3)?;
         }
         Ok(())
@@ -554,11 +552,11 @@ fn expiry_at(packet: &[u8]) -> Option<usize> {
     let publish = Publish::decode_head(header.flags, &mut reader, Version::V5).ok()?;
     let properties_end = packet.len().checked_sub(reader.rest().len())?;
     let mut at = properties_end.checked_sub(publish.properties.body_len())?;
-    for property in publish.properties.iter() {
-        if matches!(property, Property::MessageExpiryInterval(_)) {
+    for raw in publish.properties.raws() {
+        if raw.id == id::MessageExpiryInterval {
             return at.checked_add(1);
         }
-        at = at.checked_add(property.len())?;
+        at = at.checked_add(raw.len())?;
     }
     None
 }

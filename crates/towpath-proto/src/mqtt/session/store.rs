@@ -100,6 +100,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    #[cfg_attr(target_os = "none", inline(never))]
     fn end(&self) -> usize {
         self.at.saturating_add(RECORD).saturating_add(self.len)
     }
