@@ -26,7 +26,7 @@
 /**
  * Eight-byte words of a client.
  */
-#define TOWPATH_CLIENT_WORDS 136
+#define TOWPATH_CLIENT_WORDS 144
 #endif
 
 #if !defined(TOWPATH_POINTERS_64)

@@ -13,7 +13,7 @@ use crate::types::{Buffers, Random, Status, TOWPATH_ABI};
 
 /// Eight-byte words of a client.
 #[cfg(target_pointer_width = "64")]
-pub const TOWPATH_CLIENT_WORDS: usize = 136;
+pub const TOWPATH_CLIENT_WORDS: usize = 144;
 
 /// Eight-byte words of a client.
 #[cfg(not(target_pointer_width = "64"))]
