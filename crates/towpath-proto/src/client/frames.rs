@@ -8,48 +8,45 @@ use crate::{
     buffers::{Buffer, Random},
     bytes::Short,
     fault::{Code, Fault},
-    path::{Below, Unframed, Wire},
+    path::{Unframed, Wire},
     rung::Rung,
     trace::Name,
     ws::{Opcode, closed_by, frame},
 };
 
 impl<B: Buffer, R: Random> Client<B, R> {
-    /// Climbs the upgrade as far as received bytes allow.
+    /// Climbs the upgrade as far as received bytes allow. True if MQTT may read.
     #[cfg_attr(target_os = "none", inline(never))]
-    pub(super) fn climb(&mut self) -> Below {
-        let below = self
+    pub(super) fn climb(&mut self) -> bool {
+        match self
             .path
-            .climb_upgrade(&self.buffers.rx, &mut self.traces, self.now);
-        match below {
-            Ok(Below::Bytes) => {
+            .climb_upgrade(&self.buffers.rx, &mut self.traces, self.now)
+        {
+            Ok(true) => {
                 self.enter_mqtt();
-                if self.ending.is_some() || self.lingering {
-                    return Below::Need;
-                }
-                Below::Bytes
+                self.ending.is_none() && !self.lingering
             }
-            Ok(below) => below,
+            Ok(false) => false,
             Err(code) => {
                 self.fail(self.path.refused(code));
-                Below::Failed
+                false
             }
         }
     }
 
-    /// Takes the next piece out of frames.
+    /// Takes the next piece out of frames. False if bytes have to come first, or the attempt has failed.
     #[cfg_attr(all(target_os = "none", feature = "ws"), inline(never))]
-    pub(super) fn unframe(&mut self) -> Below {
+    pub(super) fn unframe(&mut self) -> bool {
         if cfg!(not(feature = "ws")) {
-            return Below::Need;
+            return false;
         }
         match self.path.unframe(&mut self.buffers.rx) {
-            Ok(Unframed::Need) => Below::Need,
-            Ok(Unframed::Bytes) => Below::Bytes,
+            Ok(Unframed::Need) => false,
+            Ok(Unframed::Bytes) => true,
             Ok(Unframed::Control { opcode, skip, take }) => self.control_frame(opcode, skip, take),
             Err(code) => {
                 self.fail(frame::fault(code));
-                Below::Failed
+                false
             }
         }
     }
@@ -64,7 +61,8 @@ impl<B: Buffer, R: Random> Client<B, R> {
         wire.control_frame(Opcode::Close, &code.to_be_bytes())
     }
 
-    fn control_frame(&mut self, opcode: Opcode, skip: usize, take: usize) -> Below {
+    /// False if the attempt has ended with it.
+    fn control_frame(&mut self, opcode: Opcode, skip: usize, take: usize) -> bool {
         self.traces
             .received(self.now, Rung::Ws, Name::frame(opcode), take);
         // Field by field, because the payload lies in the receive buffer.
@@ -92,10 +90,10 @@ impl<B: Buffer, R: Random> Client<B, R> {
             }
             _ => {
                 self.path.rx.drop_raw(skip.saturating_add(take));
-                return Below::Bytes;
+                return true;
             }
         };
         self.fail(fault);
-        Below::Failed
+        false
     }
 }

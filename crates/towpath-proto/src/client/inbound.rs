@@ -14,7 +14,6 @@ use crate::{
         session::{Delivery, Handled, Incoming, Phase, Place, Settled, Span, reason_string},
         topic::TopicName,
     },
-    path::Below,
     rung::Rung,
     trace::Name,
 };
@@ -77,7 +76,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
     /// ends.
     pub(super) fn advance(&mut self) {
         while !self.paused {
-            if self.path.is_upgrading() && self.climb() != Below::Bytes {
+            if self.path.is_upgrading() && !self.climb() {
                 break;
             }
             let (_, mut wire, _, _) = self.split();
@@ -92,7 +91,7 @@ impl<B: Buffer, R: Random> Client<B, R> {
                 }
                 Ok(Next::Done) => {}
                 Ok(Next::Need) => {
-                    if self.unframe() != Below::Bytes {
+                    if !self.unframe() {
                         break;
                     }
                 }

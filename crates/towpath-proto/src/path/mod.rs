@@ -190,28 +190,28 @@ impl Path {
         Fault::new(self.rung, code).number(millis(patience))
     }
 
-    /// Reads what it can of the upgrade's answer.
+    /// Reads what it can of the upgrade's answer. True if MQTT may read.
     pub(crate) fn climb_upgrade(
         &mut self,
         buffer: &dyn Buffer,
         traces: &mut Traces,
         now: Instant,
-    ) -> Result<Below, Code> {
+    ) -> Result<bool, Code> {
         let Framing::Upgrading(answer, frames) = &mut self.framing else {
-            return Ok(Below::Bytes);
+            return Ok(true);
         };
         let full = self.rx.is_full(buffer);
         let Progress { consumed, done } = answer.take_lines(self.rx.raw(buffer), full)?;
         self.rx.drop_raw(consumed);
         if !done {
-            return Ok(Below::Need);
+            return Ok(false);
         }
         traces.received(now, Rung::Upgrade, Name::SWITCHING, answer.head_len());
         traces.reached(now, Rung::Upgrade);
         traces.reached(now, Rung::Ws);
         self.framing = Framing::Open(Deframer::new(Role::Client), *frames);
         self.tx.release();
-        Ok(Below::Bytes)
+        Ok(true)
     }
 
     /// The fault of an upgrade that failed with this code.
@@ -250,17 +250,6 @@ impl Path {
             Step::Control { skip, take, opcode } => Ok(Unframed::Control { opcode, skip, take }),
         }
     }
-}
-
-/// What the rungs below MQTT have for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Below {
-    /// More bytes have to come first.
-    Need,
-    /// MQTT may read.
-    Bytes,
-    /// The attempt failed.
-    Failed,
 }
 
 /// What [`Path::unframe`] found.
